@@ -34,10 +34,10 @@ struct untorn_btt;
 
 /* Where the first arena starts and which rules its flog and map follow (SPEC 0.1, 12). */
 enum untorn_btt_layout {
-	UNTORN_BTT_AUTO,     /* open: what is there. format: UNTORN_BTT_V1_1 */
-	UNTORN_BTT_V1_1,     /* version 1.1 at byte 4096: a label-less Linux namespace, a v1.1 label */
-	UNTORN_BTT_V2_0,     /* version 2.0 at byte 0: a namespace under a v1.2 label (UEFI) */
-	UNTORN_BTT_PMEMBLK,  /* version 1.1 at byte 8192, behind the header of a PMDK pmemblk pool */
+	UNTORN_BTT_AUTO,    /* open: what is there. format: UNTORN_BTT_V1_1 */
+	UNTORN_BTT_V1_1,    /* version 1.1 at byte 4096: a label-less Linux namespace, a v1.1 label */
+	UNTORN_BTT_V2_0,    /* version 2.0 at byte 0: a namespace under a v1.2 label (UEFI) */
+	UNTORN_BTT_PMEMBLK, /* version 1.1 at byte 8192, behind the header of a PMDK pmemblk pool */
 };
 
 /* "1.1", "2.0", "pmemblk" or "auto". Never NULL. */
@@ -57,9 +57,10 @@ struct untorn_btt_format_options {
 	 * pmemblk takes 1 to 65536.
 	 */
 	uint32_t sector_size;
-	const uint8_t *uuid;        /* 16 bytes, or NULL for a random one */
-	const uint8_t *parent_uuid; /* 16 bytes: the container's uuid; NULL for none (pmemblk: a random pool-set uuid) */
-	unsigned flags;             /* UNTORN_BTT_FORCE */
+	const uint8_t *uuid; /* 16 bytes, or NULL for a random one */
+	const uint8_t
+		*parent_uuid; /* 16 bytes: the container's uuid; NULL for none (pmemblk: a random pool-set uuid) */
+	unsigned flags;       /* UNTORN_BTT_FORCE */
 };
 
 /* 1 when sector_size is one that untorn_btt_format() takes for that layout, else 0. */
@@ -121,17 +122,20 @@ struct untorn_btt_info {
 	uint64_t nlba;        /* sectors */
 	uint64_t size;        /* nlba * sector_size */
 	uint32_t narena;
-	uint64_t base;        /* media byte of the first arena */
+	uint64_t base; /* media byte of the first arena */
 	int read_only;
-	int is_laid_out;      /* 0: a pmemblk pool that was never written, opened read-only */
+	int is_laid_out; /* 0: a pmemblk pool that was never written, opened read-only */
 };
 
 void untorn_btt_get_info(const struct untorn_btt *btt, struct untorn_btt_info *ret_info);
 
-enum untorn_btt_padding { UNTORN_BTT_PADDING_01, UNTORN_BTT_PADDING_02 }; /* which two of four flog slots live (SPEC 5.1) */
+enum untorn_btt_padding {
+	UNTORN_BTT_PADDING_01,
+	UNTORN_BTT_PADDING_02
+}; /* which two of four flog slots live (SPEC 5.1) */
 
 struct untorn_btt_arena_info {
-	uint64_t off, size;                   /* bytes on the medium */
+	uint64_t off, size;                              /* bytes on the medium */
 	uint64_t data_off, map_off, flog_off, info2_off; /* bytes on the medium */
 	uint64_t first_lba;
 	uint32_t external_lbasize, internal_lbasize;
@@ -251,33 +255,33 @@ enum untorn_severity {
 /*
  * Every kind of finding. X(symbol, "name", severity, "what it endangers").
  */
-#define UNTORN_FINDINGS(X)                                                                                             \
-	X(NO_BTT, "no-btt", ERROR, "nothing here can be read as sectors")                                              \
-	X(AMBIGUOUS, "ambiguous-layout", ERROR, "two layouts are valid at once: the wrong one would read garbage")     \
-	X(POOL_HEADER, "pool-header", ERROR, "PMDK refuses to open the pool")                                          \
-	X(NOT_LAID_OUT, "not-laid-out", NOTE, "nothing: the pool was never written and reads as zeros")                \
-	X(INFO_SIGNATURE, "info-signature", ERROR, "the arena is not recognised: its sectors cannot be read")          \
-	X(INFO_CHECKSUM, "info-checksum", ERROR, "the arena is refused: its sectors cannot be read")                   \
-	X(INFO_PARENT, "info-parent-uuid", ERROR, "the arena belongs to another container and is refused")             \
-	X(INFO_VERSION, "info-version", ERROR, "software that knows other versions refuses or misreads the arena")     \
-	X(INFO_UUID, "info-uuid", ERROR, "the arena belongs to another BTT")                                           \
-	X(INFO_GEOMETRY, "info-geometry", ERROR, "sectors would be read and written at wrong places")                  \
-	X(INFO_CHAIN, "arena-chain", ERROR, "sectors of later arenas cannot be reached")                               \
-	X(INFO_ERROR_FLAG, "arena-error-flag", ERROR, "the arena is in error state: every write to it fails")          \
-	X(INFO_BACKUP, "info-backup", ERROR, "a damaged primary info block could not be restored")                     \
-	X(FLOG_PADDING, "flog-padding", ERROR, "Linux refuses the whole BTT")                                          \
-	X(FLOG_OLD_PADDING, "flog-old-padding", NOTE, "nothing: slots 0 and 2 live, as Linux before 4.15 wrote them")  \
-	X(FLOG_SEQ, "flog-seq", ERROR, "the lane's last write is unknown: opening is refused")                         \
-	X(FLOG_LBA, "flog-lba", ERROR, "replay would change a map entry that does not exist")                          \
-	X(FLOG_BLOCK, "flog-block", ERROR, "the lane would write outside the data area")                               \
-	X(FLOG_PENDING, "flog-pending", NOTE, "nothing: an interrupted write that the next open finishes")             \
-	X(FLOG_TWICE, "flog-pending-twice", ERROR, "two interrupted writes of one sector: which is newer is unknown")  \
-	X(FREE_TWICE, "free-block-twice", ERROR, "two lanes would write into one block: sectors would tear")           \
-	X(FREE_MAPPED, "free-block-mapped", ERROR, "the next write of the lane destroys a sector in place")            \
-	X(MAP_RANGE, "map-range", ERROR, "the sector points outside the data area: it cannot be read or written")      \
-	X(MAP_TWICE, "map-twice", ERROR, "two sectors share a block: at least one of them reads another's data")       \
-	X(MAP_ERROR, "map-error", NOTE, "the sector is in error state: reads fail until it is written")                \
-	X(BLOCK_LOST, "block-lost", ERROR, "nothing refers to the block: the matching fault is another finding")       \
+#define UNTORN_FINDINGS(X)                                                                                            \
+	X(NO_BTT, "no-btt", ERROR, "nothing here can be read as sectors")                                             \
+	X(AMBIGUOUS, "ambiguous-layout", ERROR, "two layouts are valid at once: the wrong one would read garbage")    \
+	X(POOL_HEADER, "pool-header", ERROR, "PMDK refuses to open the pool")                                         \
+	X(NOT_LAID_OUT, "not-laid-out", NOTE, "nothing: the pool was never written and reads as zeros")               \
+	X(INFO_SIGNATURE, "info-signature", ERROR, "the arena is not recognised: its sectors cannot be read")         \
+	X(INFO_CHECKSUM, "info-checksum", ERROR, "the arena is refused: its sectors cannot be read")                  \
+	X(INFO_PARENT, "info-parent-uuid", ERROR, "the arena belongs to another container and is refused")            \
+	X(INFO_VERSION, "info-version", ERROR, "software that knows other versions refuses or misreads the arena")    \
+	X(INFO_UUID, "info-uuid", ERROR, "the arena belongs to another BTT")                                          \
+	X(INFO_GEOMETRY, "info-geometry", ERROR, "sectors would be read and written at wrong places")                 \
+	X(INFO_CHAIN, "arena-chain", ERROR, "sectors of later arenas cannot be reached")                              \
+	X(INFO_ERROR_FLAG, "arena-error-flag", ERROR, "the arena is in error state: every write to it fails")         \
+	X(INFO_BACKUP, "info-backup", ERROR, "a damaged primary info block could not be restored")                    \
+	X(FLOG_PADDING, "flog-padding", ERROR, "Linux refuses the whole BTT")                                         \
+	X(FLOG_OLD_PADDING, "flog-old-padding", NOTE, "nothing: slots 0 and 2 live, as Linux before 4.15 wrote them") \
+	X(FLOG_SEQ, "flog-seq", ERROR, "the lane's last write is unknown: opening is refused")                        \
+	X(FLOG_LBA, "flog-lba", ERROR, "replay would change a map entry that does not exist")                         \
+	X(FLOG_BLOCK, "flog-block", ERROR, "the lane would write outside the data area")                              \
+	X(FLOG_PENDING, "flog-pending", NOTE, "nothing: an interrupted write that the next open finishes")            \
+	X(FLOG_TWICE, "flog-pending-twice", ERROR, "two interrupted writes of one sector: which is newer is unknown") \
+	X(FREE_TWICE, "free-block-twice", ERROR, "two lanes would write into one block: sectors would tear")          \
+	X(FREE_MAPPED, "free-block-mapped", ERROR, "the next write of the lane destroys a sector in place")           \
+	X(MAP_RANGE, "map-range", ERROR, "the sector points outside the data area: it cannot be read or written")     \
+	X(MAP_TWICE, "map-twice", ERROR, "two sectors share a block: at least one of them reads another's data")      \
+	X(MAP_ERROR, "map-error", NOTE, "the sector is in error state: reads fail until it is written")               \
+	X(BLOCK_LOST, "block-lost", ERROR, "nothing refers to the block: the matching fault is another finding")      \
 	X(MEDIA, "media-error", ERROR, "this part of the medium cannot be read")
 
 enum untorn_finding_kind {
@@ -289,12 +293,12 @@ enum untorn_finding_kind {
 
 struct untorn_finding {
 	enum untorn_finding_kind kind;
-	int arena;         /* -1: not of one arena */
-	uint64_t off;      /* media byte of what was looked at */
-	const char *field; /* constant name of the place: "mapoff", "map entry", "lane", ... */
-	uint64_t index;    /* lane, lba within the arena, or block number, where field is one of those */
+	int arena;               /* -1: not of one arena */
+	uint64_t off;            /* media byte of what was looked at */
+	const char *field;       /* constant name of the place: "mapoff", "map entry", "lane", ... */
+	uint64_t index;          /* lane, lba within the arena, or block number, where field is one of those */
 	uint64_t seen, expected; /* for ranges, expected is the first value that is too large */
-	int repairable;    /* 1: untorn_btt_check() with UNTORN_REPAIR_APPLY mends it; 2: only with UNTORN_REPAIR_FORCE; 0: never */
+	int repairable; /* 1: untorn_btt_check() with UNTORN_REPAIR_APPLY mends it; 2: only with UNTORN_REPAIR_FORCE; 0: never */
 };
 
 const char *untorn_finding_name(enum untorn_finding_kind kind);
@@ -304,10 +308,10 @@ enum untorn_severity untorn_finding_severity(enum untorn_finding_kind kind);
 struct untorn_repair_step {
 	enum untorn_finding_kind kind; /* what it mends */
 	int arena;
-	const char *action;  /* constant sentence: "copy the backup info block over the primary", ... */
-	const char *field;   /* as in the finding */
-	uint64_t off, len;   /* media bytes that change */
-	uint64_t index;      /* lane or lba */
+	const char *action;     /* constant sentence: "copy the backup info block over the primary", ... */
+	const char *field;      /* as in the finding */
+	uint64_t off, len;      /* media bytes that change */
+	uint64_t index;         /* lane or lba */
 	uint64_t before, after; /* values, where the step changes one; else both 0 */
 };
 
@@ -318,7 +322,8 @@ enum untorn_repair_mode {
 };
 
 enum {
-	UNTORN_REPAIR_FORCE = 1u << 3,      /* also restore from a backup whose parent uuid is null (may revive a destroyed BTT) */
+	UNTORN_REPAIR_FORCE =
+		1u << 3, /* also restore from a backup whose parent uuid is null (may revive a destroyed BTT) */
 	UNTORN_REPAIR_REWRITE_LOG = 1u << 4, /* convert flog slots {0,2} to {0,1} */
 };
 
@@ -336,10 +341,10 @@ struct untorn_btt_check_options {
 };
 
 struct untorn_btt_check_result {
-	uint64_t notes, errors;  /* findings by severity */
-	uint64_t repaired;       /* errors mended (PLAN: that would be) */
-	uint64_t left;           /* errors that stay */
-	uint64_t nlba;           /* sectors looked at */
+	uint64_t notes, errors; /* findings by severity */
+	uint64_t repaired;      /* errors mended (PLAN: that would be) */
+	uint64_t left;          /* errors that stay */
+	uint64_t nlba;          /* sectors looked at */
 	uint32_t narena;
 };
 

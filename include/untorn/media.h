@@ -63,8 +63,7 @@ int untorn_media_kind_parse(const char *name, enum untorn_media_kind *ret_kind);
  * file; -ENXIO when the file is smaller than 4096 bytes; -EINVAL when it is a kind of file that cannot be mapped (a
  * directory, a pipe); -ENOMEM.
  */
-int untorn_media_open(const char *path, enum untorn_media_kind kind, unsigned flags,
-		      struct untorn_media **ret_media);
+int untorn_media_open(const char *path, enum untorn_media_kind kind, unsigned flags, struct untorn_media **ret_media);
 
 /*
  * Close and unmap. Does not persist anything: what was not persisted before is left to the operating system.
@@ -78,7 +77,7 @@ void untorn_media_close(struct untorn_media *media);
  */
 int untorn_media_slice(struct untorn_media *parent, uint64_t off, uint64_t len, struct untorn_media **ret_media);
 
-uint64_t untorn_media_size(const struct untorn_media *media); /* bytes, a multiple of 4096 */
+uint64_t untorn_media_size(const struct untorn_media *media);               /* bytes, a multiple of 4096 */
 enum untorn_media_kind untorn_media_kind(const struct untorn_media *media); /* never UNTORN_MEDIA_AUTO */
 int untorn_media_is_read_only(const struct untorn_media *media);
 
