@@ -126,6 +126,9 @@ struct common_options {
 /* Parse the command line of a command (argv[0] is its name), answer --help, and run it. Returns the exit status. */
 int command_main(const struct command *command, int argc, char **argv);
 
+/* Print the sentence and end the program with the command's failure status: for want of memory in the middle of output. */
+_Noreturn void command_die(const char *sentence);
+
 /* -------------------------------------------------------------------- size.c --------------------------------------------- */
 
 /*
@@ -202,14 +205,14 @@ void json_array_begin(struct json_array *array);
 void json_array_add(struct json_array *array, struct json_object *object);
 void json_array_end(struct json_array *array);
 
-/* Add a member to object. They end the program when memory runs out, as malloc-less callers expect. */
+/* Add a member to object. They end the program when memory runs out. */
 void json_add_text(struct json_object *object, const char *name, const char *text);
 void json_add_u64(struct json_object *object, const char *name, uint64_t value);
 void json_add_bool(struct json_object *object, const char *name, bool value);
 void json_add_uuid(struct json_object *object, const char *name, const uint8_t uuid[16]); /* null when all zero */
 void json_add(struct json_object *object, const char *name, struct json_object *value);
-struct json_object *json_object(void);
-struct json_object *json_list(void);
+struct json_object *json_new_object(void);
+struct json_object *json_new_list(void);
 void json_list_add(struct json_object *list, struct json_object *value);
 
 /* ------------------------------------------------------------------ progress.c ------------------------------------------- */
