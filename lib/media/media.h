@@ -9,8 +9,8 @@
  *
  *     persist point = flush(every range that was stored to) + drain()
  *
- * drain() also waits for the copy() and zero() calls that the same thread made before it; they need no flush() unless
- * another thread is the one that drains.
+ * drain() also waits for the copy() and zero() calls that the same thread made before it; they need no flush(). Before
+ * another thread drains for them, media_order() hands them over.
  */
 #ifndef MEDIA_MEDIA_H
 #define MEDIA_MEDIA_H
@@ -31,6 +31,7 @@ struct media_ops {
 	void (*zero)(struct untorn_media *m, void *dst, size_t len);
 	void (*flush)(struct untorn_media *m, const void *p, size_t len);
 	int (*drain)(struct untorn_media *m); /* 0 or -EIO; not sticky: media_drain() makes it so */
+	void (*order)(struct untorn_media *m); /* for media that watch it, called beside the store fence; NULL: nothing */
 	/* Single stores, for media that watch them; NULL: a plain atomic store. */
 	void (*store32)(struct untorn_media *m, le32 *p, uint32_t v);
 	void (*store64)(struct untorn_media *m, le64 *p, uint64_t v);
@@ -78,10 +79,12 @@ static inline void media_flush(struct untorn_media *m, const void *p, size_t len
 int media_drain(struct untorn_media *m);
 
 /*
- * Make this thread's earlier ordinary stores visible before its later copy(): copies may be non-temporal, and those are
- * not ordered with ordinary stores.
+ * Two orders that cost one store fence:
+ *  - this thread's earlier ordinary stores are visible before its later copies, which may be non-temporal and are not
+ *    ordered with ordinary stores otherwise;
+ *  - this thread's earlier copies are visible before its later stores, and any thread's later drain makes them durable.
  */
-void media_order(void);
+void media_order(struct untorn_media *m);
 
 static inline uint32_t media_load32(const le32 *p)
 {
