@@ -7,7 +7,7 @@
 #include "cli.h"
 
 static const struct command *const commands[] = {
-	&cmd_format, &cmd_info, &cmd_check, &cmd_dump, &cmd_import, &cmd_export,
+	&cmd_format, &cmd_info, &cmd_check, &cmd_dump, &cmd_import, &cmd_export, &cmd_serve,
 };
 
 static const struct command untorn = {
