@@ -351,7 +351,7 @@ static int open_file(const char *path, bool read_only, int *ret_fd, struct stat 
 int untorn_media_open(const char *path, enum untorn_media_kind kind, unsigned flags, struct untorn_media **ret_media)
 {
 	bool read_only = flags & UNTORN_MEDIA_READ_ONLY;
-	enum untorn_media_kind found;
+	enum untorn_media_kind found = kind;
 	struct map *map;
 	struct stat st;
 	int r;
