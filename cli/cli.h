@@ -215,6 +215,18 @@ struct json_object *json_new_object(void);
 struct json_object *json_new_list(void);
 void json_list_add(struct json_object *list, struct json_object *value);
 
+/* ------------------------------------------------------------------ describe.c ------------------------------------------- */
+
+struct sector_text {
+	char text[64];
+};
+
+/* "7920 sectors of 4096 bytes", "7794 sectors of 4096 + 8 bytes". */
+struct sector_text format_sectors(const struct untorn_btt_info *info);
+
+/* The volume with its arenas as a JSON object. */
+struct json_object *describe_volume(const struct target *target);
+
 /* ------------------------------------------------------------------ progress.c ------------------------------------------- */
 
 /* A line on stderr that shows how far a long work is: only on a terminal, only after it has taken a second. */
@@ -228,7 +240,16 @@ struct progress {
 
 void progress_begin(struct progress *progress, const char *what, uint64_t total, bool is_size);
 void progress_update(struct progress *progress, uint64_t done);
-void progress_end(struct progress *progress); /* wipes the line */
+void progress_hide(struct progress *progress); /* wipe the line before something else is printed */
+void progress_end(struct progress *progress);  /* wipe the line for good */
+
+/* ------------------------------------------------------------------- sparse.c -------------------------------------------- */
+
+/*
+ * The length of the run at p, counted in pieces (the last may be shorter), that is all zeros or has no piece of zeros. len
+ * and piece are not 0.
+ */
+size_t sparse_run(const uint8_t *p, size_t len, size_t piece, bool *ret_zero);
 
 /* ----------------------------------------------------------------- unfinished.c ------------------------------------------ */
 

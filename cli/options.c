@@ -176,7 +176,7 @@ static int parse_options(const struct command *command, int argc, char **argv, i
 
 static int run_command(const struct command *command, int argc, char **argv)
 {
-	int first, nargs, r;
+	int first = 0, nargs, r;
 
 	r = parse_options(command, argc, argv, &first);
 	if (r != 0)

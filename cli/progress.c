@@ -50,9 +50,15 @@ void progress_update(struct progress *progress, uint64_t done)
 		fprintf(stderr, "  %s", SIZE_TEXT(done));
 }
 
-void progress_end(struct progress *progress)
+void progress_hide(struct progress *progress)
 {
 	if (progress->shown)
 		fputs("\r\033[K", stderr);
+	progress->shown = false;
+}
+
+void progress_end(struct progress *progress)
+{
+	progress_hide(progress);
 	progress->next_ms = INT64_MAX;
 }

@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * untorn format: make an empty volume.
+ *
+ * Nothing is changed before everything that could be lost has been looked for, by the library (BTTs, pools, label areas)
+ * and by libblkid (file systems, partition tables, RAID, encryption). A format that fails afterwards takes back what it
+ * did to the file: a new file goes, a grown one gets its size back.
+ */
+#include <blkid/blkid.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli.h"
+
+static struct {
+	struct common_options common;
+	uint64_t size;
+	uint64_t sector_size;
+	const char *profile;
+	struct uuid_option uuid, parent_uuid;
+	bool force, json;
+} opt;
+
+static const struct option_row options[] = {
+	{"size", "S", &option_size, &opt.size,
+	 "create the file with this size, or grow it to that; without it the target\n"
+	 "must exist and is used as it is"},
+	{"sector-size", "N", &option_size, &opt.sector_size,
+	 "bytes of one sector (default 4096)\n"
+	 "  512, 4096                      data only\n"
+	 "  520, 528                       512 data bytes + 8, 16 metadata bytes\n"
+	 "  4104, 4160, 4224               4096 data bytes + 8, 64, 128 metadata bytes\n"
+	 "  8192, 16384, 32768, 65536      Untorn's own extension: Linux refuses\n"
+	 "                                 such a volume\n"
+	 "with --profile pmemblk any number from 1 to 65536"},
+	{"btt-version", "1.1|2.0", &option_layout, &opt.common.layout,
+	 "1.1 (default): what Linux expects on a device without namespace labels;\n"
+	 "2.0: under a version 1.2 label (UEFI)"},
+	{"profile", "linux|pmemblk", &option_text, &opt.profile,
+	 "linux (default): a BTT of a namespace; pmemblk: a pool for PMDK's libpmemblk"},
+	{"uuid", "U", &option_uuid, &opt.uuid, "uuid of the volume (default: a random one)"},
+	{"parent-uuid", "U", &option_uuid, &opt.parent_uuid,
+	 "uuid of the namespace or pool set around it (default: none; pmemblk: random)"},
+	{"force", NULL, &option_switch, &opt.force, "overwrite whatever the target holds"},
+	MEDIUM_OPTION(&opt.common),
+	JSON_OPTION(&opt.json),
+	{NULL},
+};
+
+/* ------------------------------------------------------------- what would be lost --------------------------------------- */
+
+/* Returns 0 when libblkid finds nothing at path, -EEXIST after a sentence when it does or cannot look. */
+static int refuse_foreign_content(const char *path)
+{
+	blkid_probe probe = blkid_new_probe_from_filename(path);
+	const char *type = NULL, *table = NULL;
+	int r;
+
+	if (!probe) {
+		if (errno == EACCES || errno == EPERM)
+			print_error("%s: no permission to read it", path);
+		else
+			print_error("%s: cannot be searched for file systems and partitions: %s", path,
+				    untorn_strerror(errno));
+		return -EEXIST;
+	}
+	blkid_probe_enable_superblocks(probe, 1);
+	blkid_probe_set_superblocks_flags(probe, BLKID_SUBLKS_TYPE | BLKID_SUBLKS_USAGE);
+	blkid_probe_enable_partitions(probe, 1);
+	r = blkid_do_safeprobe(probe);
+	if (r == 0) {
+		blkid_probe_lookup_value(probe, "TYPE", &type, NULL);
+		blkid_probe_lookup_value(probe, "PTTYPE", &table, NULL);
+		if (type)
+			print_error("%s: holds data of type %s; --force overwrites it", path, type);
+		else
+			print_error("%s: holds a partition table of type %s; --force overwrites it", path,
+				    table ? table : "unknown");
+	} else if (r == -2) {
+		print_error("%s: holds signatures of several kinds of data; --force overwrites it", path);
+	} else if (r < 0) {
+		print_error("%s: cannot be searched for file systems and partitions; --force skips that", path);
+	}
+	blkid_free_probe(probe);
+	return r == 1 ? 0 : -EEXIST;
+}
+
+/* The same for what the library knows. */
+static int refuse_own_content(const struct target *target)
+{
+	const char *what;
+	int r;
+
+	r = untorn_btt_recognise(target->media, &what);
+	if (r < 0) {
+		print_error("%s: %s", target->path, target_strerror(r));
+		return r;
+	}
+	if (what) {
+		print_error("%s: holds a %s; --force overwrites it", target->path, what);
+		return -EEXIST;
+	}
+	return 0;
+}
+
+/*
+ * Look at the target as it is. The medium is opened for that also with --force, which tells whether another process uses it.
+ * A file that is too short to be a medium holds nothing that the library knows.
+ */
+static int refuse_loss(const char *path, uint64_t size)
+{
+	_cleanup_target_ struct target target = {.path = path};
+	int r;
+
+	if (size < 4096 && opt.size)
+		return opt.force || size == 0 ? 0 : refuse_foreign_content(path);
+	r = target_open_media(&target, path, &opt.common, false);
+	if (r < 0 || opt.force)
+		return r;
+	r = refuse_own_content(&target);
+	if (r < 0)
+		return r;
+	return refuse_foreign_content(path);
+}
+
+/* ---------------------------------------------------------------- the file ----------------------------------------------- */
+
+/* What has to be taken back when the format fails. */
+struct place {
+	const char *path;
+	uint64_t old_size;
+	bool grown;
+};
+
+static int create_file(const char *path)
+{
+	int fd, r = 0;
+
+	fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+	if (fd < 0) {
+		r = -errno;
+		print_error("%s: cannot be created: %s", path, untorn_strerror(r));
+		return r;
+	}
+	r = unfinished_begin(path);
+	if (r == 0 && ftruncate(fd, (off_t)opt.size) < 0)
+		r = -errno;
+	close(fd);
+	if (r < 0) {
+		print_error("%s: cannot be made %s long: %s", path, SIZE_TEXT(opt.size), untorn_strerror(r));
+		unlink(path);
+		unfinished_done();
+	}
+	return r;
+}
+
+static int grow_file(struct place *place)
+{
+	int r;
+
+	if (truncate(place->path, (off_t)opt.size) < 0) {
+		r = -errno;
+		print_error("%s: cannot be made %s long: %s", place->path, SIZE_TEXT(opt.size), untorn_strerror(r));
+		return r;
+	}
+	place->grown = true;
+	return 0;
+}
+
+/* Make sure that the target exists, may be overwritten, and has its size. */
+static int prepare(struct place *place)
+{
+	const char *path = place->path;
+	struct stat st;
+	int r;
+
+	if (stat(path, &st) < 0) {
+		r = -errno;
+		if (r != -ENOENT)
+			print_error("%s: %s", path, untorn_strerror(r));
+		else if (!opt.size)
+			print_error("%s: no such file; give --size to create it", path);
+		else
+			r = create_file(path);
+		return r;
+	}
+	if (opt.size && !S_ISREG(st.st_mode)) {
+		print_error("%s: not a regular file, so --size cannot change its size", path);
+		return -EINVAL;
+	}
+	place->old_size = (uint64_t)st.st_size;
+	if (opt.size && opt.size < place->old_size) {
+		print_error("%s: already %s long; a format never shrinks a file", path, SIZE_TEXT(place->old_size));
+		return -EINVAL;
+	}
+	r = refuse_loss(path, S_ISREG(st.st_mode) ? place->old_size : UINT64_MAX);
+	if (r == 0 && opt.size > place->old_size)
+		r = grow_file(place);
+	return r;
+}
+
+static void take_back(const struct place *place)
+{
+	unfinished_remove();
+	if (place->grown && truncate(place->path, (off_t)place->old_size) < 0)
+		print_error("%s: cannot be made %s long again: %s", place->path, SIZE_TEXT(place->old_size),
+			    untorn_strerror(errno));
+}
+
+/* ----------------------------------------------------------------- format ------------------------------------------------ */
+
+static void print_format_error(const struct target *target, int err)
+{
+	uint64_t smallest = UINT64_C(16) << 20;
+
+	if (err != -ENXIO) {
+		print_error("%s: %s", target->path, target_strerror(err));
+		return;
+	}
+	if (opt.common.layout == UNTORN_BTT_PMEMBLK)
+		smallest += 8192;
+	else if (opt.common.layout != UNTORN_BTT_V2_0)
+		smallest += 4096;
+	print_error("%s: %s is too small for a volume; it takes at least %" PRIu64 " KiB", target->path,
+		    SIZE_TEXT(untorn_media_size(target->media)), smallest >> 10);
+}
+
+static int format_media(struct target *target)
+{
+	struct untorn_btt_format_options format = {
+		.layout = opt.common.layout,
+		.sector_size = (uint32_t)opt.sector_size,
+		.uuid = uuid_option_get(&opt.uuid),
+		.parent_uuid = uuid_option_get(&opt.parent_uuid),
+		.flags = opt.force ? UNTORN_BTT_FORCE : 0,
+	};
+	const struct untorn_btt_open_options open = {.layout = opt.common.layout, .flags = UNTORN_BTT_READ_ONLY};
+	int r;
+
+	r = untorn_btt_format(target->media, &format);
+	if (r == -EEXIST)
+		return refuse_own_content(target) < 0 ? r : -EEXIST;
+	if (r < 0) {
+		print_format_error(target, r);
+		return r;
+	}
+	r = untorn_btt_open(target->media, &open, &target->btt);
+	if (r < 0) {
+		print_error("%s: was formatted, but cannot be opened: %s", target->path, target_strerror(r));
+		return r;
+	}
+	untorn_btt_get_info(target->btt, &target->info);
+	return 0;
+}
+
+static void print_result(const struct target *target)
+{
+	struct json_array array;
+
+	if (opt.json) {
+		json_array_begin(&array);
+		json_array_add(&array, describe_volume(target));
+		json_array_end(&array);
+	} else {
+		printf("%s: %s%s, %s, %s\n", target->path, target->info.layout == UNTORN_BTT_PMEMBLK ? "" : "BTT ",
+		       target->info.layout == UNTORN_BTT_PMEMBLK ? "pmemblk pool"
+								 : untorn_btt_layout_name(target->info.layout),
+		       SIZE_TEXT(target->info.size), format_sectors(&target->info).text);
+	}
+	if (untorn_media_kind(target->media) == UNTORN_MEDIA_VOLATILE)
+		print_note("%s is in volatile memory: it survives a killed process, not a power cut", target->path);
+}
+
+/* Returns CLI_OK, or CLI_USAGE after a sentence. */
+static int settle_options(const struct command *command)
+{
+	enum untorn_btt_layout *layout = &opt.common.layout;
+
+	if (opt.profile && strcmp(opt.profile, "pmemblk") == 0) {
+		if (*layout == UNTORN_BTT_V2_0)
+			return usage_error(command, "--profile pmemblk has version 1.1 only");
+		*layout = UNTORN_BTT_PMEMBLK;
+	} else if (opt.profile && strcmp(opt.profile, "linux") != 0) {
+		return usage_error(command, "--profile: '%s' is not linux or pmemblk", opt.profile);
+	} else if (opt.profile && *layout == UNTORN_BTT_PMEMBLK) {
+		return usage_error(command, "--profile linux contradicts --btt-version pmemblk");
+	}
+	if (opt.sector_size > UINT32_MAX || !untorn_btt_sector_size_ok(*layout, (uint32_t)opt.sector_size))
+		return usage_error(command, "--sector-size: %" PRIu64 " is not one that this layout has",
+				   opt.sector_size);
+	return CLI_OK;
+}
+
+static int run(const struct command *command, int nargs, char **args)
+{
+	struct place place = {.path = args[0]};
+	struct target target;
+	int r;
+
+	(void)nargs;
+	if (!opt.sector_size)
+		opt.sector_size = 4096;
+	r = settle_options(command);
+	if (r < 0)
+		return r;
+	r = prepare(&place);
+	if (r < 0)
+		return CLI_FAILED;
+
+	r = target_open_media(&target, place.path, &opt.common, false);
+	/* Somebody who opened the file since it was looked at and grown works with its new size: leave it. */
+	if (r == -EBUSY)
+		place.grown = false;
+	if (r == 0) {
+		r = format_media(&target);
+		if (r == 0)
+			print_result(&target);
+		cleanup_target(&target);
+	}
+	if (r < 0) {
+		take_back(&place);
+		return CLI_FAILED;
+	}
+	unfinished_done();
+	return CLI_OK;
+}
+
+const struct command cmd_format = {
+	.name = "format",
+	.synopsis = "TARGET [--size S] [--sector-size N] [--btt-version 1.1|2.0] [--profile P] [--force]",
+	.summary = "make an empty volume in a file or on a device",
+	.description =
+		"Make an empty volume of TARGET: a regular file, a device DAX or a block device. A target that holds\n"
+		"a volume, a pool, a label area, a file system or a partition table is refused without --force.\n"
+		"Sizes are bytes, or have a K, M, G, T or P for powers of 1024.\n",
+	.options = options,
+	.examples = "  untorn format vol.img --size 64M\n"
+		    "  untorn format vol.img --size 1T --sector-size 512 --btt-version 2.0\n"
+		    "  untorn format pool --size 1G --profile pmemblk\n"
+		    "  untorn format /dev/pmem0 --force\n",
+	.min_args = 1,
+	.max_args = 1,
+	.run = run,
+};
