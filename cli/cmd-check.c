@@ -95,9 +95,9 @@ static struct place_text format_place(enum untorn_finding_kind kind, const char 
 	struct place_text out;
 
 	if (kinds[kind].has_index)
-		snprintf(out.text, sizeof(out.text), "%s %" PRIu64 " at %#" PRIx64, field, index, off);
+		snprintf(out.text, sizeof(out.text), "%s %" PRIu64 " at 0x%" PRIx64, field, index, off);
 	else
-		snprintf(out.text, sizeof(out.text), "%s at %#" PRIx64, field, off);
+		snprintf(out.text, sizeof(out.text), "%s at 0x%" PRIx64, field, off);
 	return out;
 }
 
@@ -113,7 +113,7 @@ static struct number_text format_number(enum untorn_finding_kind kind, uint64_t 
 	case STYLE_NONE:
 		break;
 	case STYLE_HEX:
-		snprintf(out.text, sizeof(out.text), "%#" PRIx64, value);
+		snprintf(out.text, sizeof(out.text), "0x%" PRIx64, value);
 		break;
 	case STYLE_BELOW:
 		snprintf(out.text, sizeof(out.text), "%s%" PRIu64, is_expected ? "below " : "", value);
@@ -182,7 +182,7 @@ static void print_step(struct checking *checking, const struct untorn_repair_ste
 		fprintf(out, "arena %d, ", step->arena);
 	fprintf(out, "%s: %s", format_place(step->kind, step->field, step->index, step->off).text, step->action);
 	if (step->before != step->after)
-		fprintf(out, " (%#" PRIx64 " becomes %#" PRIx64 ")", step->before, step->after);
+		fprintf(out, " (0x%" PRIx64 " becomes 0x%" PRIx64 ")", step->before, step->after);
 	fprintf(out, "\n");
 }
 

@@ -121,7 +121,7 @@ static void dump_info_field(struct json_object *object, size_t i, const uint8_t 
 		memcpy(text, format_uuid(p).text, sizeof(struct uuid_text));
 	} else {
 		value = load_le(p, lengths[fields[i].type]);
-		snprintf(text, sizeof(text), fields[i].type == FIELD_HEX64 ? "%#" PRIx64 : "%" PRIu64, value);
+		snprintf(text, sizeof(text), fields[i].type == FIELD_HEX64 ? "0x%" PRIx64 : "%" PRIu64, value);
 	}
 	if (!object)
 		printf("  %-18s %s\n", fields[i].name, text);
@@ -155,7 +155,7 @@ static int dump_info(const struct target *target)
 			json_add_u64(object, "arena", i);
 			json_add_u64(object, "offset", arena.off);
 		} else {
-			printf("info block of arena %" PRIu32 " at %#" PRIx64 "\n", i, arena.off);
+			printf("info block of arena %" PRIu32 " at 0x%" PRIx64 "\n", i, arena.off);
 		}
 		for (size_t f = 0; f < sizeof(fields) / sizeof(fields[0]); f++)
 			dump_info_field(object, f, block);
@@ -224,10 +224,13 @@ static int dump_map(const struct target *target)
 
 /* -------------------------------------------------------------------- flog ----------------------------------------------- */
 
-static void print_flog_slot(const char *name, const struct untorn_btt_flog_entry *entry)
+/* A row of the table; the current slot is marked. */
+static void print_flog_slot(const struct untorn_btt_flog *flog, int slot)
 {
-	printf(" %s lba %-10" PRIu32 " old %#-10" PRIx32 " new %#-10" PRIx32 " seq %" PRIu32, name, entry->lba,
-	       entry->old_map, entry->new_map, entry->seq);
+	const struct untorn_btt_flog_entry *entry = &flog->slot[slot];
+
+	printf("%d%c    %-10" PRIu32 "  0x%08" PRIx32 "  0x%08" PRIx32 "  %" PRIu32 "\n", slot,
+	       slot == flog->current ? '*' : ' ', entry->lba, entry->old_map, entry->new_map, entry->seq);
 }
 
 static struct json_object *describe_flog_slot(const struct untorn_btt_flog_entry *entry)
@@ -246,11 +249,10 @@ static void print_flog(uint32_t arena, uint32_t lane, const struct untorn_btt_fl
 	struct json_object *object, *slots;
 
 	if (!opt.json) {
-		printf("  lane %-3" PRIu32 " at %#-12" PRIx64 " free block %-10" PRIu32, lane, flog->off,
-		       flog->free_block);
-		print_flog_slot("current:", &flog->slot[flog->current]);
-		print_flog_slot(" other:", &flog->slot[!flog->current]);
-		printf("\n");
+		printf("  %-4" PRIu32 "  0x%-14" PRIx64 "  %-10" PRIu32 "  ", lane, flog->off, flog->free_block);
+		print_flog_slot(flog, 0);
+		printf("  %-4s  %-16s  %-10s  ", "", "", "");
+		print_flog_slot(flog, 1);
 		return;
 	}
 	object = json_new_object();
@@ -265,6 +267,14 @@ static void print_flog(uint32_t arena, uint32_t lane, const struct untorn_btt_fl
 	json_list_add(slots, describe_flog_slot(&flog->slot[1]));
 	json_add(object, "slots", slots);
 	json_array_add(&array, object);
+}
+
+static void print_flog_header(uint32_t number, const struct untorn_btt_arena_info *arena)
+{
+	printf("flog of arena %" PRIu32 " at 0x%" PRIx64 ", in slots %s; * is the current one\n", number,
+	       arena->flog_off, arena->padding == UNTORN_BTT_PADDING_02 ? "0 and 2 (shown as 0 and 1)" : "0 and 1");
+	printf("  %-4s  %-16s  %-10s  slot  %-10s  %-10s  %-10s  seq\n", "lane", "offset", "free block", "lba",
+	       "old_map", "new_map");
 }
 
 static int dump_flog(const struct target *target)
@@ -291,8 +301,7 @@ static int dump_flog(const struct target *target)
 			}
 		}
 		if (!opt.json)
-			printf("flog of arena %" PRIu32 " at %#" PRIx64 ", slots %s\n", i, arena.flog_off,
-			       arena.padding == UNTORN_BTT_PADDING_02 ? "0 and 2" : "0 and 1");
+			print_flog_header(i, &arena);
 		for (uint64_t lane = first; lane < end; lane++) {
 			r = untorn_btt_get_flog(target->btt, i, (uint32_t)lane, &flog);
 			if (r < 0) {
@@ -317,8 +326,8 @@ static void print_mapping(uint64_t lba, const struct untorn_btt_mapping *mapping
 		printf("  state        %s\n", untorn_btt_state_name(mapping->state));
 		printf("  arena        %" PRIu32 "\n", mapping->arena);
 		printf("  premap lba   %" PRIu32 "\n", mapping->premap);
-		printf("  map entry    %#010" PRIx32 " at %#" PRIx64 "\n", mapping->raw, mapping->map_off);
-		printf("  block        %" PRIu32 " at %#" PRIx64 "\n", mapping->postmap, mapping->block_off);
+		printf("  map entry    0x%08" PRIx32 " at 0x%" PRIx64 "\n", mapping->raw, mapping->map_off);
+		printf("  block        %" PRIu32 " at 0x%" PRIx64 "\n", mapping->postmap, mapping->block_off);
 		return;
 	}
 	object = json_new_object();

@@ -75,12 +75,12 @@ static int refuse_foreign_content(const char *path)
 		blkid_probe_lookup_value(probe, "TYPE", &type, NULL);
 		blkid_probe_lookup_value(probe, "PTTYPE", &table, NULL);
 		if (type)
-			print_error("%s: holds data of type %s; --force overwrites it", path, type);
+			print_error("%s: holds data already (%s); --force overwrites it", path, type);
 		else
-			print_error("%s: holds a partition table of type %s; --force overwrites it", path,
+			print_error("%s: holds data already (%s partition table); --force overwrites it", path,
 				    table ? table : "unknown");
 	} else if (r == -2) {
-		print_error("%s: holds signatures of several kinds of data; --force overwrites it", path);
+		print_error("%s: holds data already (several kinds); --force overwrites it", path);
 	} else if (r < 0) {
 		print_error("%s: cannot be searched for file systems and partitions; --force skips that", path);
 	}
@@ -100,7 +100,7 @@ static int refuse_own_content(const struct target *target)
 		return r;
 	}
 	if (what) {
-		print_error("%s: holds a %s; --force overwrites it", target->path, what);
+		print_error("%s: holds data already (%s); --force overwrites it", target->path, what);
 		return -EEXIST;
 	}
 	return 0;

@@ -71,11 +71,22 @@ static void draw_line(char c, const char *title)
 	printf("+\n");
 }
 
+/* "0x1fff000", also for 0. */
+static void print_offset(uint64_t off)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "0x%" PRIx64, off);
+	printf("%18s", text);
+}
+
 /* One part of the medium: where it starts, its name, what is in it, its size. Nothing for an empty part. */
 static void draw_part(uint64_t off, uint64_t end, const char *name, const char *content)
 {
-	if (end > off)
-		printf("%#18" PRIx64 " | %-8s %-38.38s %12s |\n", off, name, content, SIZE_TEXT(end - off));
+	if (end <= off)
+		return;
+	print_offset(off);
+	printf(" | %-8s %-38.38s %12s |\n", name, content, SIZE_TEXT(end - off));
 }
 
 static void draw_arena(const struct untorn_btt_arena_info *arena, uint32_t number)
@@ -144,7 +155,8 @@ static void draw(const struct target *target)
 		draw_part(end, untorn_media_size(target->media), "", "behind the last arena, not used");
 	}
 	draw_line('-', "");
-	printf("%#18" PRIx64 "  end of the medium\n", untorn_media_size(target->media));
+	print_offset(untorn_media_size(target->media));
+	printf("  end of the medium\n");
 }
 
 /* What is out of the ordinary about the arenas. */
