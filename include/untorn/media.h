@@ -81,7 +81,10 @@ uint64_t untorn_media_size(const struct untorn_media *media);               /* b
 enum untorn_media_kind untorn_media_kind(const struct untorn_media *media); /* never UNTORN_MEDIA_AUTO */
 int untorn_media_is_read_only(const struct untorn_media *media);
 
-/* How many persist points (fences that wait for durability, or data syncs) this medium and its slices have made. */
+/*
+ * How many persist points this medium and its slices have made. Counted on page media, where each is a data sync; 0 on the
+ * others, where a shared counter would cost as much as the fence.
+ */
 uint64_t untorn_media_drains(const struct untorn_media *media);
 
 /* Copy bytes out. Returns 0, -ERANGE or -EIO (a fault). */

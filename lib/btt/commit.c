@@ -176,12 +176,16 @@ static void unlock_stripes(struct batch *b)
 	}
 }
 
+/* Only the holder of the stripe's lock writes its version, so a load and a store do. */
 static void bump_versions(struct batch *b)
 {
 	struct stripe *stripe;
 
-	foreach_stripe (stripe, b->arena, &b->stripes)
-		atomic_fetch_add_explicit(&stripe->version, 1, memory_order_release);
+	foreach_stripe (stripe, b->arena, &b->stripes) {
+		uint64_t version = atomic_load_explicit(&stripe->version, memory_order_relaxed);
+
+		atomic_store_explicit(&stripe->version, version + 1, memory_order_release);
+	}
 }
 
 /* Take premap's lane off its stripe's list; it stays STAGED until versions are bumped. NO_LANE when there is none. */
@@ -377,6 +381,9 @@ static int run_batch(void *arg)
 	struct btt_arena *a = b->arena;
 	int r;
 
+	/* The map entries are needed after the copies, which take longer than fetching them. */
+	for (uint32_t i = 0; i < b->n; i += MAP_LINE_ENTRIES)
+		__builtin_prefetch(&a->map[b->entry[i].lba], 1);
 	if (!b->from_staged && !b->span)
 		for (uint32_t i = 0; i < b->n; i++)
 			stage_whole(a, b->source, arena_block(a, a->lanes[b->entry[i].lane].block));

@@ -373,6 +373,7 @@ int untorn_media_open(const char *path, enum untorn_media_kind kind, unsigned fl
 	}
 	map->m.kind = kind == UNTORN_MEDIA_AUTO ? found : kind;
 	map->m.ops = &kind_ops[map->m.kind];
+	map->m.counts_drains = map->m.kind == UNTORN_MEDIA_PAGE;
 	*ret_media = &map->m;
 	return 0;
 }

@@ -58,6 +58,7 @@ void media_init_root(struct untorn_media *m, const struct media_ops *ops, enum u
 	atomic_init(&m->refs, 1);
 	atomic_init(&m->failed, false);
 	atomic_init(&m->drains, 0);
+	m->counts_drains = true;
 }
 
 int untorn_media_slice(struct untorn_media *parent, uint64_t off, uint64_t len, struct untorn_media **ret_media)
@@ -125,7 +126,8 @@ int media_drain(struct untorn_media *m)
 	if (unlikely(atomic_load(&root->failed)))
 		return -EIO;
 	r = root->ops->drain(root);
-	atomic_fetch_add_explicit(&root->drains, 1, memory_order_relaxed);
+	if (root->counts_drains)
+		atomic_fetch_add_explicit(&root->drains, 1, memory_order_relaxed);
 	/* Power cut here: all that this thread flushed or copied before is there. */
 	if (unlikely(r < 0)) {
 		atomic_store(&root->failed, true);

@@ -54,6 +54,7 @@ struct untorn_media {
 	_Atomic unsigned refs;     /* the root itself, and one per slice */
 	_Atomic bool failed;       /* a data sync failed: nothing is durable any more */
 	_Atomic uint64_t drains;   /* persist points so far */
+	bool counts_drains;        /* not where a fence is cheaper than counting it */
 	int fd;                    /* or -1 */
 };
 
