@@ -162,6 +162,9 @@ struct uuid_text format_uuid(const uint8_t uuid[16]);
 void print_error(const char *format, ...) PRINTF_LIKE(1);
 void print_note(const char *format, ...) PRINTF_LIKE(1);
 
+/* The words of the system for an errno of a system call; what the library returns is for target_strerror(). */
+const char *system_strerror(int err);
+
 /* The sentence, a pointer to --help, and CLI_USAGE. */
 int usage_error(const struct command *command, const char *format, ...) PRINTF_LIKE(2);
 

@@ -13,7 +13,11 @@
 
 #include "cli.h"
 
-enum { BUFFER_SIZE = 1 << 20, HOLE_SIZE = 4096 };
+enum {
+	BUFFER_SIZE = 1 << 20,
+	HOLE_SIZE = 4096,
+	EXTENT_SECTORS = 1 << 20, /* the map is looked at in steps of so many entries, so that progress is seen */
+};
 
 static struct {
 	struct common_options common;
@@ -68,7 +72,7 @@ static int refuse_dest(const struct export *export, const struct stat *st)
 
 static int print_dest_error(const struct export *export, int err)
 {
-	print_error("%s: cannot be written: %s", export->dest, untorn_strerror(err));
+	print_error("%s: cannot be written: %s", export->dest, system_strerror(err));
 	return err;
 }
 
@@ -242,8 +246,10 @@ static int copy(struct export *export)
 	int zero, r;
 
 	for (uint64_t lba = 0; lba < info->nlba; lba += n) {
+		uint64_t most = info->nlba - lba < EXTENT_SECTORS ? info->nlba - lba : EXTENT_SECTORS;
+
 		progress_update(&export->progress, export->done);
-		r = untorn_btt_extent(export->target.btt, lba, info->nlba - lba, &n, &zero);
+		r = untorn_btt_extent(export->target.btt, lba, most, &n, &zero);
 		if (r < 0)
 			return print_read_error(export, lba, r);
 		if (zero) {
@@ -301,8 +307,8 @@ static int run(const struct command *command, int nargs, char **args)
 	free(export.final);
 	cleanup_target(&export.target);
 	if (r == 0 && export.unreadable) {
-		print_error("%s: %" PRIu64 " sectors could not be read and are zeros in %s", args[0], export.unreadable,
-			    export.dest);
+		print_error("%s: %" PRIu64 " sector%s could not be read and %s zeros in %s", args[0], export.unreadable,
+			    export.unreadable == 1 ? "" : "s", export.unreadable == 1 ? "is" : "are", export.dest);
 		return CLI_FAILED;
 	}
 	return r < 0 ? CLI_FAILED : CLI_OK;

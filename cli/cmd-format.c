@@ -64,7 +64,7 @@ static int refuse_foreign_content(const char *path)
 			print_error("%s: no permission to read it", path);
 		else
 			print_error("%s: cannot be searched for file systems and partitions: %s", path,
-				    untorn_strerror(errno));
+				    system_strerror(errno));
 		return -EEXIST;
 	}
 	blkid_probe_enable_superblocks(probe, 1);
@@ -142,7 +142,7 @@ static int create_file(const char *path)
 	fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
 	if (fd < 0) {
 		r = -errno;
-		print_error("%s: cannot be created: %s", path, untorn_strerror(r));
+		print_error("%s: cannot be created: %s", path, system_strerror(r));
 		return r;
 	}
 	r = unfinished_begin(path);
@@ -150,7 +150,7 @@ static int create_file(const char *path)
 		r = -errno;
 	close(fd);
 	if (r < 0) {
-		print_error("%s: cannot be made %s long: %s", path, SIZE_TEXT(opt.size), untorn_strerror(r));
+		print_error("%s: cannot be made %s long: %s", path, SIZE_TEXT(opt.size), system_strerror(r));
 		unlink(path);
 		unfinished_done();
 	}
@@ -163,7 +163,7 @@ static int grow_file(struct place *place)
 
 	if (truncate(place->path, (off_t)opt.size) < 0) {
 		r = -errno;
-		print_error("%s: cannot be made %s long: %s", place->path, SIZE_TEXT(opt.size), untorn_strerror(r));
+		print_error("%s: cannot be made %s long: %s", place->path, SIZE_TEXT(opt.size), system_strerror(r));
 		return r;
 	}
 	place->grown = true;
@@ -180,7 +180,7 @@ static int prepare(struct place *place)
 	if (stat(path, &st) < 0) {
 		r = -errno;
 		if (r != -ENOENT)
-			print_error("%s: %s", path, untorn_strerror(r));
+			print_error("%s: %s", path, system_strerror(r));
 		else if (!opt.size)
 			print_error("%s: no such file; give --size to create it", path);
 		else
@@ -207,7 +207,7 @@ static void take_back(const struct place *place)
 	unfinished_remove();
 	if (place->grown && truncate(place->path, (off_t)place->old_size) < 0)
 		print_error("%s: cannot be made %s long again: %s", place->path, SIZE_TEXT(place->old_size),
-			    untorn_strerror(errno));
+			    system_strerror(errno));
 }
 
 /* ----------------------------------------------------------------- format ------------------------------------------------ */

@@ -62,7 +62,7 @@ static int open_source(struct import *import)
 	}
 	if (import->fd < 0 || fstat(import->fd, &st) < 0) {
 		r = -errno;
-		print_error("%s: cannot be read: %s", import->source, untorn_strerror(r));
+		print_error("%s: cannot be read: %s", import->source, system_strerror(r));
 		return r;
 	}
 	if (S_ISDIR(st.st_mode)) {
@@ -115,7 +115,7 @@ static ssize_t fill(struct import *import)
 		if (n < 0) {
 			n = -errno;
 			print_error("%s: cannot be read at byte %" PRIu64 ": %s", import->source, import->done + len,
-				    untorn_strerror((int)n));
+				    system_strerror((int)n));
 			return n;
 		}
 		if (n == 0)

@@ -152,7 +152,7 @@ static void draw(const struct target *target)
 		end = arena.off + arena.size;
 	if (end < untorn_media_size(target->media)) {
 		draw_line('=', "");
-		draw_part(end, untorn_media_size(target->media), "", "behind the last arena, not used");
+		draw_part(end, untorn_media_size(target->media), "", "outside of the volume");
 	}
 	draw_line('-', "");
 	print_offset(untorn_media_size(target->media));

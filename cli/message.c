@@ -4,6 +4,7 @@
  * in them do not reach the terminal.
  */
 #include <stdarg.h>
+#include <string.h>
 
 #include "cli.h"
 
@@ -37,6 +38,13 @@ void print_note(const char *format, ...)
 	va_start(args, format);
 	print_line("note: ", format, args, "");
 	va_end(args);
+}
+
+const char *system_strerror(int err)
+{
+	const char *text = strerrordesc_np(err < 0 ? -err : err);
+
+	return text ? text : "unknown error";
 }
 
 int usage_error(const struct command *command, const char *format, ...)

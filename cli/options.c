@@ -9,7 +9,7 @@
 
 #include "cli.h"
 
-enum { OPTION_HELP = 'h', OPTION_ROWS = 256 };
+enum { OPTION_HELP = 256, OPTION_ROWS };
 
 /* ------------------------------------------------------------------- types ----------------------------------------------- */
 
@@ -157,13 +157,15 @@ static int parse_options(const struct command *command, int argc, char **argv, i
 			if (row->type->parse(optarg, row->value) < 0)
 				return usage_error(command, "--%s: '%s' is not %s", row->name, optarg ? optarg : "",
 						   row->type->expected);
-		} else if (c == OPTION_HELP) {
+		} else if (c == OPTION_HELP || c == 'h') {
 			print_command_help(command);
 			return 1;
 		} else if (c == ':') {
 			return usage_error(command, "%s: its value is missing", argv[optind - 1]);
 		} else if (optopt >= OPTION_ROWS) {
 			return usage_error(command, "--%s takes no value", command->options[optopt - OPTION_ROWS].name);
+		} else if (optopt == OPTION_HELP) {
+			return usage_error(command, "--help takes no value");
 		} else if (optopt) {
 			return usage_error(command, "-%c is not an option", optopt);
 		} else {
@@ -208,7 +210,7 @@ int command_main(const struct command *command, int argc, char **argv)
 		return command->usage_status ? command->usage_status : 2;
 	/* What was printed counts only when it arrived: a full disk behind `>` is a failure. */
 	if (fflush(stdout) != 0 || ferror(stdout)) {
-		print_error("cannot write to standard output: %s", untorn_strerror(errno));
+		print_error("cannot write to standard output: %s", system_strerror(errno));
 		return failure_status;
 	}
 	return status == CLI_FAILED ? failure_status : status;

@@ -68,7 +68,7 @@ static void print_media_error(const char *path, int err, bool read_only)
 		print_error("%s: no permission to %s it", path, read_only ? "read" : "write");
 		break;
 	default:
-		print_error("%s: %s", path, untorn_strerror(err));
+		print_error("%s: %s", path, system_strerror(err));
 	}
 }
 

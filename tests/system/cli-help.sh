@@ -1,0 +1,73 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# Every command has a --help with synopsis, options and examples, and a manual that knows the same options. Wrong usage is
+# one sentence and a pointer to --help.
+
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/../lib/functions.sh"
+
+man_dir=$source_dir/cli/man
+commands=$(untorn --help | sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p')
+assert_less "number of commands missing" 0 "$(wc -w <<<"$commands")"
+
+# The options that a text names: words that begin with two dashes.
+options_in() {
+	grep -oE -- '--[a-z][a-z-]*' | sort -u
+}
+
+assert_ok untorn --version
+assert_match "version" "$out" '^untorn [0-9]+\.[0-9]+'
+assert_ok untorn --help
+
+for command in $commands; do
+	page=$man_dir/untorn-$command.1
+	[[ -e $page ]] || fail "the command $command has no manual"
+	assert_ok untorn "$command" --help
+	help=$out
+	assert_match "help of $command" "$help" "^Usage: untorn $command "
+	assert_match "help of $command" "$help" $'\nOptions:\n'
+	assert_match "help of $command" "$help" $'\nExamples:\n  untorn '"$command"' '
+	assert_equal "short option for help of $command" "$(untorn "$command" -h)" "$help"
+	# --help beside a target, in front and behind, does not touch it.
+	assert_equal "help behind a target" "$(untorn "$command" missing --help)" "$help"
+	assert_missing missing
+
+	grep -q '^\.SH EXAMPLES$' "$page" || fail "$page has no examples"
+	grep -q '^\.SH EXIT STATUS$' "$page" || fail "$page has no exit status"
+	in_help=$(sed -n '/^Options:/,/^Examples:/s/^  \(--[a-z-]*\).*/\1/p' <<<"$help" | sort -u)
+	in_page=$(sed 's/\\-/-/g; s/\\f.//g' "$page" | sed -n '/^\.SH OPTIONS/,/^\.SH EXIT/{/^\.TP/{n;p}}' | options_in)
+	assert_equal "options of $command in --help and in its manual" "$in_help" "$in_page"
+	# The first line of the manual says the same as `untorn --help`.
+	summary=$(sed -n "s/^untorn\\\\-$command \\\\- //p" "$page")
+	untorn --help | grep -qxF "  $(printf '%-8s' "$command")  $summary" || fail "summary of $command: $summary"
+	grep -q "^\.BR untorn\\\\-$command " "$man_dir/untorn.1" || fail "untorn.1 does not know $command"
+
+	usage=2
+	[[ $command != check ]] || usage=16
+	assert_refused $usage "missing; try 'untorn $command --help'$" untorn "$command"
+	assert_refused $usage "--no-such-option is not an option; try" untorn "$command" vol.img --no-such-option
+	assert_refused $usage "-x is not an option; try" untorn "$command" vol.img -x
+	assert_refused $usage "is one argument too many; try" untorn "$command" a b c d
+	assert_refused $usage "--help takes no value; try" untorn "$command" --help=x
+	assert_refused $usage "--medium.*value is missing; try" untorn "$command" vol.img --medium
+	assert_refused $usage "'wood' is not auto, cacheline, byte, page or volatile" untorn "$command" --medium wood vol.img
+done
+
+# Each manual belongs to a command.
+for page in "$man_dir"/untorn-*.1; do
+	name=$(basename "$page" .1)
+	grep -qx "${name#untorn-}" <<<"$commands" || fail "$page belongs to no command"
+done
+
+assert_refused 2 "a command is missing; try 'untorn --help'$" untorn
+assert_refused 2 "'frobnicate' is not a command; try 'untorn --help'$" untorn frobnicate
+assert_refused 2 "'--frobnicate' is not a command" untorn --frobnicate
+
+# Output that cannot be written is a failure, not silence.
+if [[ -w /dev/full ]]; then
+	status=0
+	untorn format --help >/dev/full 2>err || status=$?
+	assert_equal "status with a full disk behind >" $status 1
+	grep -q 'standard output' err
+fi
