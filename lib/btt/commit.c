@@ -381,9 +381,6 @@ static int run_batch(void *arg)
 	struct btt_arena *a = b->arena;
 	int r;
 
-	/* The map entries are needed after the copies, which take longer than fetching them. */
-	for (uint32_t i = 0; i < b->n; i += MAP_LINE_ENTRIES)
-		__builtin_prefetch(&a->map[b->entry[i].lba], 1);
 	if (!b->from_staged && !b->span)
 		for (uint32_t i = 0; i < b->n; i++)
 			stage_whole(a, b->source, arena_block(a, a->lanes[b->entry[i].lane].block));
@@ -536,6 +533,9 @@ int arena_write(struct btt_arena *a, uint32_t premap, uint32_t n, struct source 
 		struct batch b;
 		uint32_t want = min_u64(n, BATCH_MAX);
 
+		/* Needed under the locks; fetched while this thread waits for its last fence and copies. */
+		for (uint32_t i = 0; i < want; i += MAP_LINE_ENTRIES)
+			__builtin_prefetch(&a->map[premap + i], 1);
 		batch_begin(&b, a, want);
 		media_order(
 			a->media); /* versions bumped by this thread's last commit are seen before its next copies */

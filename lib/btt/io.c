@@ -35,6 +35,9 @@ static int check_iov(const struct untorn_btt *btt, uint64_t n, const struct iove
 /* The arena that holds lba, which is within the volume. All arenas but the last have one size. */
 static struct btt_arena *arena_of(const struct untorn_btt *btt, uint64_t lba)
 {
+	if (btt->narena == 1)
+		return &btt->arenas[0];
+
 	uint64_t i = lba / btt->arenas[0].info.geometry.external_nlba;
 
 	if (i >= btt->narena)
