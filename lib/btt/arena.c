@@ -26,6 +26,8 @@ static int init_groups(struct btt_arena *a)
 
 		a->groups[g] = (struct lane_group){.first = first, .n = end - first};
 		pthread_mutex_init(&a->groups[g].lock, NULL);
+		for (uint32_t l = first; l < end; l++)
+			a->lanes[l] = (struct lane){.group = g, .left = NO_LINE, .next = NO_LANE};
 	}
 	a->ngroups = ngroups;
 	return 0;
@@ -100,20 +102,17 @@ static int load_lane(struct btt_arena *a, uint32_t l)
 		return current;
 
 	uint32_t lba = live[current].lba;
-	uint32_t old = live[current].old_map & BTT_MAP_BLOCK, new = live[current].new_map &BTT_MAP_BLOCK;
+	uint32_t old_map = live[current].old_map & BTT_MAP_BLOCK, new_map = live[current].new_map & BTT_MAP_BLOCK;
+	struct lane *lane = &a->lanes[l];
 
-	if (lba >= g->external_nlba || old >= g->internal_nlba || new >= g->internal_nlba)
+	if (lba >= g->external_nlba || old_map >= g->internal_nlba || new_map >= g->internal_nlba)
 		return -EUCLEAN;
 
-	a->lanes[l] = (struct lane){
-		.block = old,
-		.left = NO_LINE,
-		.live = !current,
-		.seq = flog_next_seq(live[current].seq),
-		.next = NO_LANE,
-	};
-	if (old != new &&map_entry_block(media_load32(&a->map[lba]), lba) == old)
-		a->pending[a->npending++] = (struct pending){.lane = l, .lba = lba, .new_map = new};
+	lane->block = old_map;
+	lane->live = !current;
+	lane->seq = flog_next_seq(live[current].seq);
+	if (old_map != new_map && map_entry_block(media_load32(&a->map[lba]), lba) == old_map)
+		a->pending[a->npending++] = (struct pending){.lane = l, .lba = lba, .new_map = new_map};
 	return 0;
 }
 
@@ -216,7 +215,7 @@ void arena_replay_in_memory(struct btt_arena *a)
 		lane->state = LANE_STAGED;
 		lane->next = stripe->staged;
 		stripe->staged = p->lane;
-		a->nstaged++;
+		a->groups[lane->group].nstaged++;
 	}
 	a->replayed = a->npending;
 }
@@ -276,4 +275,12 @@ bool arena_entry_reads_zero(const struct btt_arena *a, uint32_t entry, uint32_t 
 		*run = data > start ? (struct media_run){start, data, true} : (struct media_run){start, end, false};
 	}
 	return run->is_hole && start + a->info.geometry.internal_lbasize <= run->end;
+}
+
+bool arena_has_staged(const struct btt_arena *a)
+{
+	for (uint32_t g = 0; g < a->ngroups; g++)
+		if (atomic_load_explicit(&a->groups[g].nstaged, memory_order_acquire) > 0)
+			return true;
+	return false;
 }

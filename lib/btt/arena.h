@@ -46,9 +46,10 @@ struct lane {
 	uint32_t left;          /* map line that only this lane's flog makes durable, or NO_LINE; group's lock */
 	uint8_t live;           /* the live slot, 0 or 1, that the next commit overwrites; group's lock */
 	uint8_t seq;            /* for that slot */
-	_Atomic uint8_t state;  /* enum lane_state */
-	_Atomic uint32_t lba;   /* premap, while STAGED */
-	_Atomic uint32_t next;  /* lane on the same stripe's staged list, or NO_LANE */
+	uint8_t group;
+	_Atomic uint8_t state; /* enum lane_state */
+	_Atomic uint32_t lba;  /* premap, while STAGED */
+	_Atomic uint32_t next; /* lane on the same stripe's staged list, or NO_LANE */
 };
 
 struct stripe {
@@ -62,8 +63,9 @@ struct stripe {
 
 struct lane_group {
 	_Alignas(CACHELINE) pthread_mutex_t lock;
-	uint32_t first, n; /* lanes */
-	uint32_t next;     /* where to look for a free lane first, relative to first */
+	uint32_t first, n;        /* lanes */
+	uint32_t next;            /* where to look for a free lane first, relative to first */
+	_Atomic uint32_t nstaged; /* of its lanes */
 };
 
 /* An interrupted write: the flog says that lba moved to block new_map, the map does not yet. */
@@ -92,8 +94,7 @@ struct btt_arena {
 	struct lane *lanes; /* info.geometry.nfree */
 	struct lane_group *groups;
 	uint32_t ngroups;
-	struct stripe *stripes;   /* STRIPES */
-	_Atomic uint32_t nstaged; /* lanes that are STAGED */
+	struct stripe *stripes; /* STRIPES */
 };
 
 struct untorn_btt {
@@ -155,6 +156,9 @@ struct media_run {
  * whose block is a hole of the medium.
  */
 bool arena_entry_reads_zero(const struct btt_arena *a, uint32_t entry, uint32_t premap, struct media_run *run);
+
+/* Whether anything is buffered. */
+bool arena_has_staged(const struct btt_arena *a);
 
 /* Persist every map line that was left behind. -EIO. */
 int arena_settle(struct btt_arena *a);

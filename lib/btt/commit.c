@@ -200,7 +200,7 @@ static uint32_t unlink_staged(struct btt_arena *a, uint32_t premap)
 	while (*link != l)
 		link = &a->lanes[*link].next;
 	atomic_store_explicit(link, a->lanes[l].next, memory_order_release);
-	atomic_fetch_sub_explicit(&a->nstaged, 1, memory_order_relaxed);
+	atomic_fetch_sub_explicit(&a->groups[a->lanes[l].group].nstaged, 1, memory_order_relaxed);
 	return l;
 }
 
@@ -213,7 +213,7 @@ static void link_staged(struct btt_arena *a, uint32_t l, uint32_t premap)
 	atomic_store_explicit(&lane->lba, premap, memory_order_release);
 	atomic_store_explicit(&lane->state, LANE_STAGED, memory_order_release);
 	atomic_store_explicit(&stripe->staged, l, memory_order_release);
-	atomic_fetch_add_explicit(&a->nstaged, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&a->groups[lane->group].nstaged, 1, memory_order_relaxed);
 }
 
 static void set_free(struct btt_arena *a, uint32_t l)
@@ -436,8 +436,16 @@ static void lock_groups(struct batch *b, uint32_t first, uint32_t n)
 	b->ngroups = n;
 }
 
-/* One group that nobody else is in, the one of this cpu first; a full house waits for that one. */
-static void lock_any_group(struct batch *b)
+static bool group_is_full(const struct lane_group *group)
+{
+	return atomic_load_explicit(&group->nstaged, memory_order_relaxed) >= group->n;
+}
+
+/*
+ * A group with a free lane that nobody else is in, this cpu's first; else wait for one. When buffered sectors fill them
+ * all, lock them all: the caller commits, and the more sectors share that, the better.
+ */
+static void lock_group_with_room(struct batch *b)
 {
 	struct btt_arena *a = b->arena;
 	uint32_t hint = (uint32_t)sched_getcpu() % a->ngroups;
@@ -445,13 +453,21 @@ static void lock_any_group(struct batch *b)
 	for (uint32_t i = 0; i < a->ngroups; i++) {
 		uint32_t g = (hint + i) % a->ngroups;
 
-		if (pthread_mutex_trylock(&a->groups[g].lock) == 0) {
+		if (!group_is_full(&a->groups[g]) && pthread_mutex_trylock(&a->groups[g].lock) == 0) {
 			b->groups_first = g;
 			b->ngroups = 1;
 			return;
 		}
 	}
-	lock_groups(b, hint, 1);
+	for (uint32_t i = 0; i < a->ngroups; i++) {
+		uint32_t g = (hint + i) % a->ngroups;
+
+		if (!group_is_full(&a->groups[g])) {
+			lock_groups(b, g, 1);
+			return;
+		}
+	}
+	lock_groups(b, 0, a->ngroups);
 }
 
 /* Lock groups with at least `want` lanes in all, if there are that many. */
@@ -465,7 +481,7 @@ static void batch_begin(struct batch *b, struct btt_arena *a, uint32_t want)
 	b->durable = true;
 	b->n = 0;
 	if (want <= per_group)
-		lock_any_group(b);
+		lock_group_with_room(b);
 	else
 		lock_groups(b, 0, min_u64((want + per_group - 1) / per_group, a->ngroups));
 }
@@ -565,7 +581,7 @@ int arena_flush(struct btt_arena *a)
 	struct batch b;
 	int r;
 
-	if (atomic_load_explicit(&a->nstaged, memory_order_acquire) == 0)
+	if (!arena_has_staged(a))
 		return 0;
 	r = check_writable(a);
 	if (r < 0)

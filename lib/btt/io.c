@@ -519,8 +519,7 @@ static bool is_known_zero(struct extent *q, uint32_t premap)
 
 	if (!a->laid_out)
 		return true;
-	if (atomic_load_explicit(&a->nstaged, memory_order_relaxed) > 0 &&
-	    stripe_find_staged(a, stripe_of(a, premap), premap) != NO_LANE)
+	if (arena_has_staged(a) && stripe_find_staged(a, stripe_of(a, premap), premap) != NO_LANE)
 		return false;
 	entry = media_load32(&a->map[premap]);
 	return arena_entry_reads_zero(a, entry, premap, &q->run);
