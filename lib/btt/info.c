@@ -10,7 +10,7 @@ int info_read(struct untorn_media *media, uint64_t off, struct btt_info_block *r
 	return untorn_media_read(media, off, ret_block, sizeof(*ret_block));
 }
 
-static uint64_t checksum(const struct btt_info_block *block)
+uint64_t info_checksum(const struct btt_info_block *block)
 {
 	return fletcher64(block, sizeof(*block), offsetof(struct btt_info_block, checksum), sizeof(block->checksum));
 }
@@ -19,7 +19,7 @@ enum info_fault info_fault(const struct btt_info_block *block)
 {
 	if (memcmp(block->signature, BTT_SIGNATURE, BTT_SIGNATURE_LEN) != 0)
 		return INFO_NO_SIGNATURE;
-	return checksum(block) == le64_get(block->checksum) ? INFO_OK : INFO_BAD_CHECKSUM;
+	return info_checksum(block) == le64_get(block->checksum) ? INFO_OK : INFO_BAD_CHECKSUM;
 }
 
 void info_decode(const struct btt_info_block *block, struct btt_info *ret_info)
@@ -70,7 +70,7 @@ void info_encode(const struct btt_info *info, struct btt_info_block *ret_block)
 	memcpy(ret_block->signature, BTT_SIGNATURE, BTT_SIGNATURE_LEN);
 	memcpy(ret_block->uuid, info->uuid, BTT_UUID_LEN);
 	memcpy(ret_block->parent_uuid, info->parent_uuid, BTT_UUID_LEN);
-	ret_block->checksum = le64_make(checksum(ret_block));
+	ret_block->checksum = le64_make(info_checksum(ret_block));
 }
 
 bool info_version_ok(const struct btt_info *info, const struct btt_profile *profile)

@@ -25,6 +25,9 @@ enum info_fault {
 /* Read the 4096 bytes at off of the medium. -ERANGE, -EIO. */
 int info_read(struct untorn_media *media, uint64_t off, struct btt_info_block *ret_block);
 
+/* What its checksum should be. */
+uint64_t info_checksum(const struct btt_info_block *block);
+
 /* Whether the bytes claim to be, and are, an intact info block. */
 enum info_fault info_fault(const struct btt_info_block *block);
 
