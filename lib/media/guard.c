@@ -11,8 +11,8 @@
  *   - everything else goes to the handler that was there before, and when there was none the process dies of SIGBUS
  *     as it would have without us.
  *
- * A guard costs no system call: the handler runs with SIGBUS unblocked (SA_NODEFER), so there is no signal mask to save
- * and restore. It runs on the alternate stack where the thread has one, for embedders whose stacks are small.
+ * A guard costs no system call: the signal mask to go back to is known to the handler, from the code that it interrupted.
+ * It runs on the alternate stack where the thread has one, for embedders whose stacks are small.
  */
 #include "media/guard.h"
 
@@ -22,6 +22,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <sys/stat.h>
+#include <ucontext.h>
 
 #include "media/media.h"
 
@@ -43,13 +44,16 @@ static bool is_fault(const siginfo_t *info)
 	return info->si_code > 0 && info->si_code != BUS_MCEERR_AO;
 }
 
+/* With the signals blocked that it asked for, beside those of the interrupted code. */
 static void call_previous(int sig, siginfo_t *info, void *context)
 {
-	sigset_t mask = previous.sa_mask, saved;
+	const ucontext_t *interrupted = context;
+	sigset_t mask, saved;
 
+	sigorset(&mask, &interrupted->uc_sigmask, &previous.sa_mask);
 	if (!(previous.sa_flags & SA_NODEFER))
 		sigaddset(&mask, sig);
-	pthread_sigmask(SIG_BLOCK, &mask, &saved);
+	pthread_sigmask(SIG_SETMASK, &mask, &saved);
 	if (previous.sa_flags & SA_SIGINFO)
 		previous.sa_sigaction(sig, info, context);
 	else
@@ -68,7 +72,10 @@ static void not_ours(int sig, siginfo_t *info, void *context)
 	}
 	if (ignored && !is_fault(info))
 		return;
-	/* A fault happens again when we return, and then ends the process; a signal that was sent has to be sent again. */
+	/*
+	 * A fault happens again when we return, and then ends the process; a signal that was sent has to be sent again, and
+	 * arrives when we return.
+	 */
 	sigaction(sig, &previous, NULL);
 	if (!is_fault(info))
 		raise(sig);
@@ -83,6 +90,7 @@ static void on_sigbus(int sig, siginfo_t *info, void *context)
 			if (off >= g->root->size)
 				continue;
 			g->fault = off;
+			pthread_sigmask(SIG_SETMASK, &((const ucontext_t *)context)->uc_sigmask, NULL);
 			siglongjmp(g->jump, 1);
 		}
 	}
@@ -91,7 +99,7 @@ static void on_sigbus(int sig, siginfo_t *info, void *context)
 
 static void install(void)
 {
-	struct sigaction action = {.sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO | SA_NODEFER | SA_ONSTACK};
+	struct sigaction action = {.sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO | SA_ONSTACK};
 
 	sigemptyset(&action.sa_mask);
 	/* Read what was there first: once ours is in, it may run at any time. */
