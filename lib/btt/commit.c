@@ -256,8 +256,8 @@ static void publish(struct batch *b)
 {
 	struct btt_arena *a = b->arena;
 
-	media_order(
-		a->media); /* the blocks are whole before a reader can find them, and ready for another thread's drain */
+	/* The blocks are whole before a reader can find them, and ready for another thread's drain. */
+	media_order(a->media);
 	for (uint32_t i = 0; i < b->n; i++) {
 		struct entry *e = &b->entry[i];
 

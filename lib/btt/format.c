@@ -46,33 +46,49 @@ static int has_info(struct untorn_media *media, uint64_t off, bool *ret_has)
 	return has_bytes(media, off, BTT_SIGNATURE, BTT_SIGNATURE_LEN, ret_has);
 }
 
+static const char *btt_name(enum untorn_btt_layout layout)
+{
+	switch (layout) {
+	case UNTORN_BTT_V1_1:
+		return "BTT 1.1";
+	case UNTORN_BTT_V2_0:
+		return "BTT 2.0";
+	default:
+		return "BTT of a pmemblk pool";
+	}
+}
+
 static int recognise_btt(struct untorn_media *media, const char **ret_what)
 {
+	bool has = false;
+	int r;
+
+	for (size_t i = 0; i < ARRAY_SIZE(layouts); i++) {
+		r = has_info(media, btt_profile(layouts[i])->base, &has);
+		if (r == 0 && has)
+			*ret_what = btt_name(layouts[i]);
+		if (r < 0 || has)
+			return r;
+	}
+	return 0;
+}
+
+/* All that is left of a volume whose first info block was destroyed. */
+static int recognise_backup(struct untorn_media *media, const char **ret_what)
+{
+	uint64_t size = untorn_media_size(media);
+	bool has = false;
+	int r;
+
 	for (size_t i = 0; i < ARRAY_SIZE(layouts); i++) {
 		const struct btt_profile *profile = btt_profile(layouts[i]);
-		uint64_t size = untorn_media_size(media);
-		bool has;
-		int r;
 
-		r = has_info(media, profile->base, &has);
-		if (r < 0)
-			return r;
-		if (has) {
-			*ret_what = layouts[i] == UNTORN_BTT_V1_1   ? "BTT 1.1"
-				    : layouts[i] == UNTORN_BTT_V2_0 ? "BTT 2.0"
-								    : "BTT";
-			return 0;
-		}
-		if (geometry_narena(profile, size) == 0)
-			continue;
-		for (int last = 0; last < 2; last++) {
+		for (int last = 0; last < 2 && geometry_narena(profile, size) > 0; last++) {
 			r = has_info(media, backup_off(profile, size, last), &has);
-			if (r < 0)
-				return r;
-			if (has) {
+			if (r == 0 && has)
 				*ret_what = "backup of a BTT's info block";
-				return 0;
-			}
+			if (r < 0 || has)
+				return r;
 		}
 	}
 	return 0;
@@ -117,6 +133,8 @@ int untorn_btt_recognise(struct untorn_media *media, const char **ret_what)
 		r = recognise_btt(media, &what);
 	if (r == 0 && !what)
 		r = recognise_labels(media, &what);
+	if (r == 0 && !what)
+		r = recognise_backup(media, &what);
 	if (r == 0)
 		*ret_what = what;
 	return r;
