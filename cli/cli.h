@@ -220,6 +220,16 @@ void json_list_add(struct json_object *list, struct json_object *value);
 
 /* ------------------------------------------------------------------ describe.c ------------------------------------------- */
 
+struct version_text {
+	char text[16];
+};
+
+/* "1.1" */
+struct version_text format_version(const struct untorn_btt_info *info);
+
+/* Whether it is a volume that only Untorn opens, for its sector size. */
+bool is_wide(const struct untorn_btt_info *info);
+
 struct sector_text {
 	char text[64];
 };

@@ -153,6 +153,8 @@ static int write_zeros(struct import *import)
 	uint64_t n;
 	int is_zero, r;
 
+	if (!import->zeros)
+		return 0;
 	for (; lba < end; lba += n) {
 		r = untorn_btt_extent(import->target.btt, lba, end - lba, &n, &is_zero);
 		if (r == 0 && !is_zero)

@@ -6,6 +6,22 @@
 
 #include "cli.h"
 
+/* The bit of version_major that keeps Linux from opening a volume with sectors larger than 4096 bytes (SPEC 14). */
+enum { VERSION_WIDE = 0x8000 };
+
+bool is_wide(const struct untorn_btt_info *info)
+{
+	return info->version_major & VERSION_WIDE;
+}
+
+struct version_text format_version(const struct untorn_btt_info *info)
+{
+	struct version_text out;
+
+	snprintf(out.text, sizeof(out.text), "%d.%d", info->version_major & ~VERSION_WIDE, info->version_minor);
+	return out;
+}
+
 struct sector_text format_sectors(const struct untorn_btt_info *info)
 {
 	struct sector_text out;
@@ -47,12 +63,11 @@ struct json_object *describe_volume(const struct target *target)
 	const struct untorn_btt_info *info = &target->info;
 	struct json_object *object = json_new_object(), *arenas = json_new_list();
 	struct untorn_btt_arena_info arena;
-	char version[16];
 
-	snprintf(version, sizeof(version), "%u.%u", info->version_major, info->version_minor);
 	json_add_text(object, "path", target->path);
 	json_add_text(object, "layout", untorn_btt_layout_name(info->layout));
-	json_add_text(object, "version", version);
+	json_add_text(object, "version", format_version(info).text);
+	json_add_bool(object, "wide", is_wide(info));
 	json_add_uuid(object, "uuid", info->uuid);
 	json_add_uuid(object, "parent_uuid", info->parent_uuid);
 	json_add_u64(object, "sector_size", info->sector_size);

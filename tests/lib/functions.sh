@@ -154,17 +154,12 @@ assert_jq() {
 	assert_equal "$1" "$(jq -r "$1" <<<"$out")" "$2"
 }
 
-# remember FILE...: content, size and modification time; assert_unchanged: all that was remembered is as it was.
+# remember FILE...; assert_unchanged: the content of all that was remembered is as it was.
 remember() {
 	remembered=("$@")
-	fingerprint=$(fingerprints)
-}
-
-fingerprints() {
-	sha256sum "${remembered[@]}"
-	stat -c '%n %s %y' "${remembered[@]}"
+	fingerprint=$(sha256sum "${remembered[@]}")
 }
 
 assert_unchanged() {
-	assert_equal "content of ${remembered[*]}" "$(fingerprints)" "$fingerprint"
+	assert_equal "content of ${remembered[*]}" "$(sha256sum "${remembered[@]}")" "$fingerprint"
 }
