@@ -44,7 +44,7 @@
 
 struct store {
 	const struct store_type *type;
-	char path[64];
+	char path[256];
 	uint32_t sector_size;
 	uint64_t nlba;
 
@@ -366,9 +366,12 @@ static struct row measure_row(struct store *stores, const struct operation *o, i
 	struct row row = {.operation = o, .sector_size = stores[0].sector_size, .nthreads = nthreads};
 	double ns[NSTORES][ROUNDS], mb[NSTORES][ROUNDS], speed[NSTORES][ROUNDS];
 
+	for (int i = 0; i < NSTORES; i++)
+		row.has[i] = request_of(stores[i].type, o);
 	for (int round = 0; round < ROUNDS; round++) {
-		for (int i = 0; i < NSTORES; i++) {
-			row.has[i] = request_of(stores[i].type, o);
+		for (int turn = 0; turn < NSTORES; turn++) {
+			int i = (turn + round) % NSTORES;
+
 			if (!row.has[i])
 				continue;
 
@@ -377,8 +380,10 @@ static struct row measure_row(struct store *stores, const struct operation *o, i
 
 			ns[i][round] = f.ns;
 			mb[i][round] = f.mb;
-			speed[i][round] = f.ns / ns[UNTORN][round];
 		}
+		for (int i = 0; i < NSTORES; i++)
+			if (row.has[i])
+				speed[i][round] = ns[i][round] / ns[UNTORN][round];
 	}
 	for (int i = 0; i < NSTORES; i++)
 		if (row.has[i]) {
@@ -505,7 +510,9 @@ static struct json_object *row_json(const struct row *row)
 struct arguments {
 	uint64_t size;
 	double seconds;
-	int threads; /* 0: one, and two */
+	int threads;           /* 0: one, and two */
+	uint32_t sector_size;  /* 0: all */
+	const char *operation; /* NULL: all */
 	const char *folder;
 	bool json;
 };
@@ -538,6 +545,8 @@ static struct arguments parse_arguments(int argc, char **argv)
 		{"size", required_argument, NULL, 's'},
 		{"seconds", required_argument, NULL, 't'},
 		{"threads", required_argument, NULL, 'n'},
+		{"sector-size", required_argument, NULL, 'b'},
+		{"operation", required_argument, NULL, 'o'},
 		{"folder", required_argument, NULL, 'f'},
 		{"json", no_argument, NULL, 'j'},
 		{"help", no_argument, NULL, 'h'},
@@ -557,6 +566,12 @@ static struct arguments parse_arguments(int argc, char **argv)
 		case 'n':
 			a.threads = (int)parse_positive(optarg, THREADS_MAX);
 			break;
+		case 'b':
+			a.sector_size = (uint32_t)parse_positive(optarg, SECTOR_MAX);
+			break;
+		case 'o':
+			a.operation = optarg;
+			break;
 		case 'f':
 			a.folder = optarg;
 			break;
@@ -574,6 +589,39 @@ static struct arguments parse_arguments(int argc, char **argv)
 	if (optind < argc)
 		errx(2, "unexpected argument: %s", argv[optind]);
 	return a;
+}
+
+/* All figures of one sector size, on four stores that are made for them. */
+static void bench(const struct arguments *a, const struct machine *machine, uint32_t sector_size,
+		  struct json_object *rows)
+{
+	struct store stores[NSTORES];
+
+	for (int i = 0; i < NSTORES; i++) {
+		stores[i] = (struct store){.type = &store_types[i], .sector_size = sector_size};
+		snprintf(stores[i].path, sizeof(stores[i].path), "%s/bench-sectors.%d.%d", a->folder, (int)getpid(), i);
+		stores[i].type->open(&stores[i], a->size);
+		fill(&stores[i]);
+	}
+	for (int n = a->threads ? a->threads : 1; n <= (a->threads ? a->threads : 2); n++) {
+		const int *cpus = n <= machine->ncpus ? machine->cpus : NULL;
+
+		if (!a->json)
+			print_heading(sector_size, n);
+		for (size_t i = 0; i < ARRAY_SIZE(operations); i++) {
+			struct row row;
+
+			if (a->operation && strcmp(a->operation, operations[i].name) != 0)
+				continue;
+			row = measure_row(stores, &operations[i], n, cpus, a->seconds);
+			if (a->json)
+				json_object_array_add(rows, row_json(&row));
+			else
+				print_row(&row);
+		}
+	}
+	for (int i = 0; i < NSTORES; i++)
+		stores[i].type->close(&stores[i]);
 }
 
 int main(int argc, char **argv)
@@ -595,33 +643,9 @@ int main(int argc, char **argv)
 	if (!a.json)
 		print_header(&machine, a.size, a.seconds, a.folder);
 
-	for (size_t k = 0; k < ARRAY_SIZE(sector_sizes); k++) {
-		struct store stores[NSTORES];
-
-		for (int i = 0; i < NSTORES; i++) {
-			stores[i] = (struct store){.type = &store_types[i], .sector_size = sector_sizes[k]};
-			snprintf(stores[i].path, sizeof(stores[i].path), "%s/bench-sectors.%d.%d", a.folder,
-				 (int)getpid(), i);
-			stores[i].type->open(&stores[i], a.size);
-			fill(&stores[i]);
-		}
-		for (int n = a.threads ? a.threads : 1; n <= (a.threads ? a.threads : 2); n++) {
-			const int *cpus = n <= machine.ncpus ? machine.cpus : NULL;
-
-			if (!a.json)
-				print_heading(sector_sizes[k], n);
-			for (size_t i = 0; i < ARRAY_SIZE(operations); i++) {
-				struct row row = measure_row(stores, &operations[i], n, cpus, a.seconds);
-
-				if (a.json)
-					json_object_array_add(rows, row_json(&row));
-				else
-					print_row(&row);
-			}
-		}
-		for (int i = 0; i < NSTORES; i++)
-			stores[i].type->close(&stores[i]);
-	}
+	for (size_t i = 0; i < ARRAY_SIZE(sector_sizes); i++)
+		if (a.sector_size == 0 || a.sector_size == sector_sizes[i])
+			bench(&a, &machine, sector_sizes[i], rows);
 	if (a.json)
 		puts(json_object_to_json_string_ext(rows, JSON_C_TO_STRING_PRETTY));
 	json_object_put(rows);
