@@ -45,7 +45,6 @@ struct event {
 
 struct write {
 	size_t event;
-	unsigned thread;
 	uint8_t unit; /* of its line */
 	bool single;
 	uint64_t value; /* all bytes of the unit, with every earlier write of it and this one */
@@ -377,8 +376,7 @@ static void write_line(struct crash *c, size_t number, uint64_t off, const uint8
 
 		l->writes = grow(l->writes, l->nwrites, 1, &l->capacity, sizeof(*l->writes));
 		w = &l->writes[l->nwrites++];
-		*w = (struct write){
-			.event = number, .thread = e->thread, .unit = (uint8_t)unit, .single = e->type == EVENT_STORE};
+		*w = (struct write){.event = number, .unit = (uint8_t)unit, .single = e->type == EVENT_STORE};
 		memcpy(&w->value, l->latest + unit * UNIT, UNIT);
 	}
 }
@@ -395,8 +393,8 @@ static void replay_write(struct crash *c, size_t number)
 	}
 }
 
-/* Settle the writes of a line that a drain of thread makes good promise p for. */
-static void settle_line(struct crash *c, struct line *l, const struct promise *p, unsigned thread)
+/* Settle the writes of a line that a drain which makes good promise p settles. */
+static void settle_line(struct crash *c, struct line *l, const struct promise *p)
 {
 	size_t upto[UNITS_PER_LINE] = {0}; /* writes of the unit before this one are settled */
 	size_t singles = 0, left = 0;      /* single stores before this one are settled */
@@ -404,8 +402,8 @@ static void settle_line(struct crash *c, struct line *l, const struct promise *p
 	for (size_t i = 0; i < l->nwrites; i++) {
 		const struct write *w = &l->writes[i];
 
-		/* A line that is written back takes all single stores along, but not copies on another thread's way. */
-		if (p->flush ? w->event < p->event && (w->single || w->thread == thread) : w->event == p->event)
+		/* A line that is written back takes all single stores along, but not copies on their way past the cache. */
+		if (p->flush ? w->event < p->event && w->single : w->event == p->event)
 			upto[w->unit] = i + 1;
 	}
 	for (size_t i = 0; i < l->nwrites; i++)
@@ -427,14 +425,14 @@ static void settle_line(struct crash *c, struct line *l, const struct promise *p
 		free_line(c, l);
 }
 
-static void keep_promises(struct crash *c, struct promises *list, unsigned thread)
+static void keep_promises(struct crash *c, struct promises *list)
 {
 	for (size_t i = 0; i < list->n; i++) {
 		const struct promise *p = &list->list[i];
 
 		for (uint64_t number = p->first; number <= p->last; number++)
 			if (c->replay.lines[number])
-				settle_line(c, c->replay.lines[number], p, thread);
+				settle_line(c, c->replay.lines[number], p);
 	}
 	list->n = 0;
 }
@@ -496,8 +494,8 @@ static void replay_event(struct crash *c, size_t number)
 		break;
 	case EVENT_DRAIN:
 		if (!e->forgotten) {
-			keep_promises(c, own, e->thread);
-			keep_promises(c, &c->replay.of_all, e->thread);
+			keep_promises(c, own);
+			keep_promises(c, &c->replay.of_all);
 		}
 		break;
 	case EVENT_MARK:

@@ -65,7 +65,7 @@ static int data_sync(struct map *map)
 		while (r < 0 && errno == EINTR);
 		pthread_mutex_lock(&map->lock);
 		map->finished = map->started;
-		map->sync_failed |= r < 0;
+		map->sync_failed = r < 0;
 		pthread_cond_broadcast(&map->done);
 	}
 	r = map->sync_failed ? -EIO : 0;

@@ -83,15 +83,19 @@ static const char *file_in(const char *dir, const char *name)
 	return p;
 }
 
-/* A sparse file of that size. */
-static const char *make_file(const char *dir, uint64_t size)
+static const char *make_named_file(const char *path, uint64_t size)
 {
-	const char *path = file_in(dir, "file");
 	_cleanup_close_ int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 
 	assert_true(fd >= 0);
 	assert_return_code(ftruncate(fd, (off_t)size), errno);
 	return path;
+}
+
+/* A sparse file of that size. */
+static const char *make_file(const char *dir, uint64_t size)
+{
+	return make_named_file(file_in(dir, "file"), size);
 }
 
 static struct untorn_media *open_media(const char *path, enum untorn_media_kind kind, unsigned flags)
@@ -270,10 +274,13 @@ static void set_handler(void (*handler)(int))
 static void ignore_sent_signals(void)
 {
 	struct untorn_media *m;
+	uint8_t byte;
 
 	set_handler(SIG_IGN);
 	CHECK(fault_media_new(4096, &m) == 0);
+	CHECK(fault_media_set_bad(m, 0, 4096, true) == 0);
 	raise(SIGBUS);
+	CHECK(untorn_media_read(m, 0, &byte, 1) == -EIO);
 	raise(SIGBUS);
 	_exit(42);
 }
@@ -334,6 +341,27 @@ static void touch_unguarded(void)
 	*(volatile uint8_t *)m->base = 1;
 }
 
+/* Also when guards have come and gone. */
+static void touch_after_guards(void)
+{
+	struct untorn_media *m;
+	uint8_t byte;
+
+	open_with_default_handler(&m);
+	CHECK(untorn_media_read(m, 4096, &byte, 1) == 0);
+	*(volatile uint8_t *)m->base = 1;
+}
+
+static void touch_after_fault(void)
+{
+	struct untorn_media *m;
+	uint8_t byte;
+
+	open_with_default_handler(&m);
+	CHECK(untorn_media_read(m, 0, &byte, 1) == -EIO);
+	*(volatile uint8_t *)m->base = 1;
+}
+
 static void send_signal(void)
 {
 	struct untorn_media *m;
@@ -361,8 +389,10 @@ static void send_signal_inside(void)
 /* The third one. */
 static void test_not_ours_kills(void **state)
 {
-	static void (*const fatal[])(void) = {touch_outside, touch_inside, touch_unguarded, send_signal,
-					      send_signal_inside};
+	static void (*const fatal[])(void) = {
+		touch_outside,     touch_inside, touch_unguarded,    touch_after_guards,
+		touch_after_fault, send_signal,  send_signal_inside,
+	};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(fatal); i++) {
@@ -459,6 +489,13 @@ static void test_every_kind(void **state)
 		assert_int_equal(m->base[8192 + 8], 0xcc);
 		assert_true(media_load64(&at->a) == 0x1122334455667788);
 		assert_int_equal(media_load32(&at->b), 0x99aabbcc);
+		/* A hole is not in memory: it takes a sync where anything does. */
+		assert_int_equal(untorn_media_zero(m, 512 * KIB, 256 * KIB), 0);
+		assert_int_equal(syncs_started, 2 * syncs + syncs);
+		assert_int_equal(fill(m, 512 * KIB, 1, 256 * KIB), 0);
+		watch_syncs(0);
+		assert_int_equal(untorn_media_zero(m, 512 * KIB, 256 * KIB), 0);
+		assert_int_equal(syncs_started, kind == UNTORN_MEDIA_VOLATILE ? 0 : 1 + syncs);
 		media_order(m);
 		media_zero(m, m->base + 12301, 500);
 		assert_int_equal(media_drain(m), 0);
@@ -492,7 +529,7 @@ static void test_open_errors(void **state)
 	assert_open_fails(make_file(disk, 4095), UNTORN_MEDIA_AUTO, 0, -ENXIO);
 	if (memory[0])
 		assert_open_fails(make_file(memory, 4095), UNTORN_MEDIA_AUTO, 0, -ENXIO);
-	assert_return_code(rename(make_file(disk, MIB), small), errno);
+	make_named_file(small, MIB);
 	assert_open_fails(small, (enum untorn_media_kind)99, 0, -EINVAL);
 	assert_open_fails(small, UNTORN_MEDIA_AUTO, 1u << 7, -EINVAL);
 	/* None of them has kept the file. */
@@ -560,6 +597,7 @@ static void test_exclusive(void **state)
 
 	reader = open_media(path, UNTORN_MEDIA_AUTO, UNTORN_MEDIA_READ_ONLY);
 	assert_true(untorn_media_is_read_only(reader));
+	assert_int_equal(fcntl(reader->fd, F_GETFL) & O_ACCMODE, O_RDONLY);
 	other = open_media(path, UNTORN_MEDIA_AUTO, UNTORN_MEDIA_READ_ONLY);
 	assert_open_fails(path, UNTORN_MEDIA_AUTO, 0, -EBUSY);
 	untorn_media_close(reader);
@@ -576,6 +614,7 @@ static void test_exclusive(void **state)
 static void test_holder(void **state)
 {
 	const char *path = make_file(disk, MIB);
+	_cleanup_close_ int fd = open(path, O_RDWR | O_CLOEXEC);
 	char name[64] = "unchanged", comm[64] = "", tiny[3];
 	struct untorn_media *m;
 	FILE *file = fopen("/proc/self/comm", "re");
@@ -588,9 +627,14 @@ static void test_holder(void **state)
 	comm[strcspn(comm, "\n")] = '\0';
 
 	assert_int_equal(untorn_media_holder(file_in(disk, "nowhere"), &pid, name, sizeof(name)), -ENOENT);
+	assert_return_code(fd, errno); /* to have it open is not to hold it */
 	assert_int_equal(untorn_media_holder(path, &pid, name, sizeof(name)), -ESRCH);
+	m = open_media(make_named_file(file_in(disk, "small"), MIB), UNTORN_MEDIA_AUTO, 0);
+	assert_int_equal(untorn_media_holder(path, &pid, name, sizeof(name)), -ESRCH);
+	untorn_media_close(m);
 	assert_int_equal(pid, -7);
 	assert_string_equal(name, "unchanged");
+	assert_return_code(unlink(file_in(disk, "small")), errno);
 	for (unsigned flags = 0; flags <= UNTORN_MEDIA_READ_ONLY; flags++) {
 		m = open_media(path, UNTORN_MEDIA_AUTO, flags);
 		pid = -7;
@@ -870,6 +914,22 @@ static void test_truncated_tmpfs(void **state)
 	(void)state;
 	need_tmpfs();
 	check_truncated(memory);
+}
+
+/* Bad memory in the middle of a file, on a file system that has room. */
+static void test_bad_page_of_a_file(void **state)
+{
+	struct untorn_media *m = open_media(make_file(disk, MIB), UNTORN_MEDIA_AUTO, 0);
+	_cleanup_close_ int fd = memfd_create("empty", MFD_CLOEXEC);
+	uint8_t byte;
+
+	(void)state;
+	assert_ptr_not_equal(mmap(m->base + 8192, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0),
+			     MAP_FAILED);
+	assert_int_equal(untorn_media_read(m, 8192, &byte, 1), -EIO);
+	assert_int_equal(fill(m, 8191, 1, 2), -EIO);
+	assert_int_equal(fill(m, 12288, 1, 1), 0);
+	untorn_media_close(m);
 }
 
 static void test_bad_pages(void **state)
@@ -1357,6 +1417,7 @@ int main(void)
 		cmocka_unit_test(test_dirty_pages_are_data),
 		cmocka_unit_test(test_truncated_disk),
 		cmocka_unit_test(test_truncated_tmpfs),
+		cmocka_unit_test(test_bad_page_of_a_file),
 		cmocka_unit_test(test_bad_pages),
 		cmocka_unit_test(test_nested_guards),
 		cmocka_unit_test(test_faults_in_threads),
