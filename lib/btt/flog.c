@@ -47,7 +47,7 @@ struct btt_flog_group flog_initial_group(uint32_t lane, uint32_t external_nlba, 
 	return (struct btt_flog_group){
 		.slot[0] =
 			{
-				.lba = le32_make(lane),
+				.lba = le32_make(lane % external_nlba),
 				.old_map = le32_make(block),
 				.new_map = le32_make(block),
 				.seq = le32_make(1),

@@ -52,7 +52,10 @@ static inline uint32_t flog_next_seq(uint32_t seq)
  */
 void flog_slot_store(struct untorn_media *media, struct btt_flog_slot *s, struct flog_slot v);
 
-/* A group as it is formatted: lane l's free block, never used. SPEC 5.4. */
+/*
+ * A group as it is formatted: lane l's free block, never used. Its lba is l, or where there are fewer sectors than lanes one
+ * that exists. SPEC 5.4.
+ */
 struct btt_flog_group flog_initial_group(uint32_t lane, uint32_t external_nlba, uint32_t flag);
 
 #endif
