@@ -74,7 +74,8 @@ struct size_text format_size(uint64_t size)
 	uint64_t unit = 1;
 	int letter = -1;
 
-	while (unit_letters[letter + 1] && size / unit >= 1024) {
+	/* "4.0 KiB" would hide that 4095 is a byte less. */
+	while (unit_letters[letter + 1] && size / unit >= 1024 && (size >= 10 * 1024 || size % 1024 == 0)) {
 		unit *= 1024;
 		letter++;
 	}

@@ -19,7 +19,7 @@ cleanup() {
 
 run_cleanups() {
 	local status=$? i
-	trap - EXIT
+	trap - EXIT ERR
 	set +e
 	for ((i = ${#cleanup_commands[@]} - 1; i >= 0; i--)); do
 		eval "${cleanup_commands[i]}"
@@ -109,13 +109,15 @@ assert_missing() {
 	[[ ! -e $1 ]] || fail "$1 exists"
 }
 
-# run_status STATUS COMMAND...: run it and check its exit status. Leaves its output in $out and $err.
+# run_status STATUS COMMAND...: run it and check its exit status. Leaves its output in $out and $err, and notes (where /tmp is
+# in memory, a format has one) in $notes.
 run_status() {
 	local expected=$1 status=0
 	shift
 	"$@" >"$tmp/.out" 2>"$tmp/.err" || status=$?
 	out=$(tr -d '\0' <"$tmp/.out")
-	err=$(<"$tmp/.err")
+	notes=$(grep '^untorn: note: ' "$tmp/.err" || :)
+	err=$(grep -v '^untorn: note: ' "$tmp/.err" || :)
 	((status == expected)) || fail "$*: exit status $status, expected $expected; stdout: $out; stderr: $err"
 }
 
@@ -137,7 +139,7 @@ assert_refused() {
 
 # assert_one_sentence WHAT: $err is one line of ours, for a person.
 assert_one_sentence() {
-	assert_equal "lines on stderr of $1" "$(wc -l <"$tmp/.err")" 1
+	assert_equal "lines on stderr of $1" "$(wc -l <<<"$err")" 1
 	assert_match "stderr of $1" "$err" "^untorn: [^ ].*[^ ]$"
 	assert_no_match "stderr of $1" "$err" "(errno|Error -|0x7f|\(null\)|assert)"
 }
@@ -157,9 +159,9 @@ assert_jq() {
 # remember FILE...; assert_unchanged: the content of all that was remembered is as it was.
 remember() {
 	remembered=("$@")
-	fingerprint=$(sha256sum "${remembered[@]}")
+	fingerprint=$(b2sum "${remembered[@]}")
 }
 
 assert_unchanged() {
-	assert_equal "content of ${remembered[*]}" "$(sha256sum "${remembered[@]}")" "$fingerprint"
+	assert_equal "content of ${remembered[*]}" "$(b2sum "${remembered[@]}")" "$fingerprint"
 }
