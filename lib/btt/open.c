@@ -86,19 +86,98 @@ static int load_arenas(struct opening *o)
 	return 0;
 }
 
-/* A pool whose first info block is all zero: libpmemblk lays it out at its first write. */
-static int is_unwritten_pool(struct untorn_btt *btt, bool *ret_unwritten)
+/* Whether anything but zeros stands in [off, off + len), both multiples of BTT_BLOCK. */
+static int has_data(struct untorn_media *media, uint64_t off, uint64_t len, bool *ret_has)
 {
+	uint64_t data, data_end, end = off + len;
+	uint8_t bytes[BTT_BLOCK];
+
+	*ret_has = false;
+	for (; off < end && !*ret_has; off += sizeof(bytes)) {
+		int r = untorn_media_next_data(media, off, &data, &data_end);
+
+		if (r < 0)
+			return r;
+		off = round_down(data, BTT_BLOCK);
+		if (off >= end)
+			return 0;
+		r = untorn_media_read(media, off, bytes, sizeof(bytes));
+		if (r < 0)
+			return r;
+		*ret_has = !is_zero(bytes, sizeof(bytes));
+	}
+	return 0;
+}
+
+static int is_written_flog(struct untorn_media *media, const struct btt_profile *profile, const struct btt_geometry *g,
+			   uint64_t off, bool *ret_written)
+{
+	*ret_written = false;
+	for (uint32_t l = 0; l < g->nfree && !*ret_written; l++) {
+		struct btt_flog_group initial = flog_initial_group(l, g->external_nlba, profile->flog_initial_flag),
+				      group;
+		int r = untorn_media_read(media, off + g->logoff + l * sizeof(group), &group, sizeof(group));
+
+		if (r < 0)
+			return r;
+		*ret_written = memcmp(&group, &initial, sizeof(group)) != 0;
+	}
+	return 0;
+}
+
+/*
+ * Whether the arena at off was ever written to, going by its backup info block. An intact backup beside an untouched map
+ * and flog is what a cut in mid-layout leaves.
+ */
+static int is_written_arena(const struct opening *o, uint64_t off, uint64_t info2off, bool *ret_written)
+{
+	struct untorn_media *media = o->btt->media;
+	const struct btt_profile *profile = o->btt->profile;
+	struct btt_info_block backup;
+	struct btt_info info;
+	int r;
+
+	*ret_written = false;
+	r = info_read(media, off + info2off, &backup);
+	if (r < 0 || info_fault(&backup) != INFO_OK)
+		return r;
+	info_decode(&backup, &info);
+	if (!info_parent_ok(&info, profile, o->parent_uuid))
+		return 0;
+	if (info_field_fault(&info, profile, untorn_media_size(media) - off)) {
+		*ret_written = true;
+		return 0;
+	}
+	r = has_data(media, off + info.geometry.mapoff, info.geometry.logoff - info.geometry.mapoff, ret_written);
+	if (r == 0 && !*ret_written)
+		r = is_written_flog(media, profile, &info.geometry, off, ret_written);
+	return r;
+}
+
+/*
+ * A pool whose first info block is all zero: libpmemblk lays it out at its first write. -EUCLEAN when the backups know
+ * better: laying it out again would destroy what they still lead to.
+ */
+static int is_unwritten_pool(const struct opening *o, uint32_t bsize, bool *ret_unwritten)
+{
+	const struct untorn_btt *btt = o->btt;
+	uint64_t size = untorn_media_size(btt->media);
 	struct btt_info_block block;
 	int r;
 
-	*ret_unwritten = false;
-	if (btt->profile->layout != UNTORN_BTT_PMEMBLK ||
-	    geometry_narena(btt->profile, untorn_media_size(btt->media)) == 0)
-		return 0;
 	r = info_read(btt->media, btt->profile->base, &block);
-	if (r == 0)
-		*ret_unwritten = is_zero(&block, sizeof(block));
+	*ret_unwritten = r == 0 && is_zero(&block, sizeof(block));
+	for (uint64_t i = 0; r == 0 && *ret_unwritten && i < geometry_narena(btt->profile, size); i++) {
+		struct btt_geometry g;
+		bool written = false;
+		uint64_t off;
+
+		if (geometry_arena(btt->profile, size, bsize, i, &off, &g) < 0)
+			return -EUCLEAN; /* a bsize that leaves no room */
+		r = is_written_arena(o, off, g.info2off, &written);
+		if (written)
+			return -EUCLEAN;
+	}
 	return r;
 }
 
@@ -116,9 +195,8 @@ static int load_unwritten(struct untorn_btt *btt, uint32_t bsize)
 		uint64_t off;
 		int r = geometry_arena(btt->profile, size, bsize, i, &off, &info.geometry);
 
-		if (r < 0)
-			return -EUCLEAN; /* a bsize that leaves no room */
-		r = add_arena(btt, &info, off);
+		if (r == 0)
+			r = add_arena(btt, &info, off);
 		if (r < 0)
 			return r;
 		btt->arenas[i].laid_out = false;
@@ -141,7 +219,7 @@ static int load_pool(struct opening *o)
 	o->parent_uuid = o->poolset_uuid;
 	btt->read_only |= le32_get(pool.header.ro_compat) != 0;
 
-	r = is_unwritten_pool(btt, &unwritten);
+	r = is_unwritten_pool(o, pool.bsize, &unwritten);
 	if (r < 0)
 		return r;
 	if (unwritten && btt->read_only)
@@ -149,7 +227,7 @@ static int load_pool(struct opening *o)
 	if (unwritten) {
 		r = layout_write(btt->media, btt->profile, pool.bsize, NULL, o->poolset_uuid);
 		if (r < 0)
-			return r == -ENXIO ? -EUCLEAN : r;
+			return r;
 	}
 	r = load_arenas(o);
 	if (r == 0 && btt->arenas[0].info.geometry.external_lbasize != pool.bsize)
