@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# The bash completion offers the commands, the options of a command, and the values of those that have a list.
+
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/../lib/functions.sh"
+# shellcheck source=/dev/null
+. "$source_dir/cli/completion/untorn"
+trap - ERR # completing to nothing is a failure to compgen
+
+# offered WORD...: what is offered for the last of these words.
+offered() {
+	COMP_WORDS=(untorn "$@")
+	COMP_CWORD=$#
+	_untorn
+	echo "${COMPREPLY[*]}"
+}
+
+assert_equal "commands" "$(offered '')" \
+	"$(untorn --help | sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p' | paste -sd ' ') --help --version"
+assert_equal "commands with e" "$(offered e)" export
+assert_equal "options of check with f" "$(offered check vol --f)" "--force"
+assert_match "options of import" "$(offered import -)" "^--btt-version --medium --help$"
+assert_equal "profiles" "$(offered format --profile '')" "linux pmemblk"
+assert_equal "media with p" "$(offered info --medium p)" page
+assert_equal "a target, left to readline" "$(offered info vo)" ""
