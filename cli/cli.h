@@ -20,17 +20,10 @@
 #include <untorn/error.h>
 #include <untorn/media.h>
 
-#define ARRAY_SIZE(a)           (sizeof(a) / sizeof((a)[0]))
+#include "base/bits.h"
+#include "base/cleanup.h"
+
 #define PRINTF_LIKE(format_arg) __attribute__((format(printf, format_arg, (format_arg) + 1)))
-
-#define _cleanup_(fn) __attribute__((cleanup(fn)))
-
-static inline void cleanup_free(void *p)
-{
-	free(*(void **)p);
-}
-
-#define _cleanup_free_ _cleanup_(cleanup_free)
 
 /* ------------------------------------------------------------------ commands --------------------------------------------- */
 

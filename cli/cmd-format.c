@@ -9,7 +9,9 @@
 #include <blkid/blkid.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -52,19 +54,71 @@ static const struct option_row options[] = {
 
 /* ------------------------------------------------------------- what would be lost --------------------------------------- */
 
-/* Returns 0 when libblkid finds nothing at path, -EEXIST after a sentence when it does or cannot look. */
-static int refuse_foreign_content(const char *path)
+/* Signatures of file systems, partition tables and the like are all this close to an end of the device. */
+#define PROBE_SPAN (4ull << 20)
+
+static int copy_span(struct untorn_media *media, int fd, uint64_t off, uint64_t len)
 {
-	blkid_probe probe = blkid_new_probe_from_filename(path);
-	const char *type = NULL, *table = NULL;
+	_cleanup_free_ uint8_t *bytes = malloc(len);
 	int r;
 
-	if (!probe) {
-		if (errno == EACCES || errno == EPERM)
-			print_error("%s: no permission to read it", path);
-		else
-			print_error("%s: cannot be searched for file systems and partitions: %s", path,
-				    system_strerror(errno));
+	if (!bytes)
+		return -ENOMEM;
+	r = untorn_media_read(media, off, bytes, len);
+	if (r < 0)
+		return r;
+	return pwrite(fd, bytes, len, (off_t)off) == (ssize_t)len ? 0 : -EIO;
+}
+
+/* libblkid reads files; device DAX can only be mapped. It gets a sparse file of the same size with both ends of the device. */
+static int copy_ends(struct untorn_media *media, int *ret_fd)
+{
+	uint64_t size = untorn_media_size(media), span = size < PROBE_SPAN ? size : PROBE_SPAN;
+	_cleanup_close_ int fd = memfd_create("untorn-format", MFD_CLOEXEC);
+	int r;
+
+	if (fd < 0 || ftruncate(fd, (off_t)size) < 0)
+		return -errno;
+	r = copy_span(media, fd, 0, span);
+	if (r == 0)
+		r = copy_span(media, fd, size - span, span);
+	if (r < 0)
+		return r;
+	*ret_fd = fd;
+	fd = -1;
+	return 0;
+}
+
+static int open_for_probe(const char *path, struct untorn_media *media, int *ret_fd)
+{
+	struct stat st;
+
+	if (media && stat(path, &st) == 0 && S_ISCHR(st.st_mode))
+		return copy_ends(media, ret_fd);
+	*ret_fd = open(path, O_RDONLY | O_CLOEXEC);
+	return *ret_fd < 0 ? -errno : 0;
+}
+
+/*
+ * Returns 0 when libblkid finds nothing at path, -EEXIST after a sentence when it does or cannot look. media is the open target, or
+ * NULL for a file too short to be one.
+ */
+static int refuse_foreign_content(const char *path, struct untorn_media *media)
+{
+	_cleanup_close_ int fd = -1;
+	blkid_probe probe;
+	const char *type = NULL, *table = NULL;
+	int r = open_for_probe(path, media, &fd);
+
+	if (r == -EACCES || r == -EPERM) {
+		print_error("%s: no permission to read it", path);
+		return -EEXIST;
+	}
+	probe = r == 0 ? blkid_new_probe() : NULL;
+	if (!probe || blkid_probe_set_device(probe, fd, 0, 0) < 0) {
+		print_error("%s: cannot be searched for file systems and partitions: %s", path,
+			    system_strerror(r < 0 ? r : errno));
+		blkid_free_probe(probe);
 		return -EEXIST;
 	}
 	blkid_probe_enable_superblocks(probe, 1);
@@ -116,14 +170,14 @@ static int refuse_loss(const char *path, uint64_t size)
 	int r;
 
 	if (size < 4096 && opt.size)
-		return opt.force || size == 0 ? 0 : refuse_foreign_content(path);
+		return opt.force || size == 0 ? 0 : refuse_foreign_content(path, NULL);
 	r = target_open_media(&target, path, &opt.common, false);
 	if (r < 0 || opt.force)
 		return r;
 	r = refuse_own_content(&target);
 	if (r < 0)
 		return r;
-	return refuse_foreign_content(path);
+	return refuse_foreign_content(path, target.media);
 }
 
 /* ---------------------------------------------------------------- the file ----------------------------------------------- */

@@ -174,7 +174,10 @@ static int map_next_data(struct untorn_media *m, uint64_t off, uint64_t *ret_dat
 	uint64_t left = bytes_left(root);
 	off_t data = -1, end;
 
-	if (off >= left || ((data = lseek(root->fd, (off_t)off, SEEK_DATA)) < 0 && errno != ENXIO)) {
+	if (off < left)
+		data = lseek(root->fd, (off_t)off, SEEK_DATA);
+	/* A device may take the call and move nowhere. */
+	if (off >= left || (data < 0 && errno != ENXIO) || (data >= 0 && (uint64_t)data < off)) {
 		*ret_data = off;
 		*ret_end = root->size;
 	} else if (data < 0 || (uint64_t)data >= left) {
