@@ -94,6 +94,21 @@ assert_less "KiB of that export" "$(blocks out)" 64
 cmp -n $((60 << 20)) sparse out
 assert_ok untorn check vol
 
+# A source that ends in zeros, as a hole and out of a pipe: they count, too.
+truncate -s 1M ending
+head -c 4097 /dev/urandom | dd of=ending conv=notrunc status=none
+for pipe in "" -; do
+	assert_ok untorn import vol random
+	if [[ -z $pipe ]]; then
+		assert_ok untorn import vol ending
+	else
+		assert_ok untorn import vol <(cat ending)
+	fi
+	assert_ok untorn export vol out --force
+	cmp -n $((1 << 20)) ending out
+	cmp -i $((1 << 20)) -n $((1 << 20)) random out
+done
+
 # ----------------------------------------------------------------- what does not fit
 
 remember vol
