@@ -216,10 +216,10 @@ enum evidence check_infos_evidence(const struct check *c)
 		const struct check_arena *a = &c->arenas[i];
 		enum evidence evidence = EVIDENCE_NONE;
 
-		if (a->backup.is_sound)
-			evidence = a->primary.is_sound && are_equal(&a->primary, &a->backup) && i == 0
-					   ? EVIDENCE_PAIR
-					   : EVIDENCE_BACKUP;
+		if (a->backup.is_sound && are_equal(&a->primary, &a->backup))
+			evidence = EVIDENCE_PAIR;
+		else if (a->backup.is_sound)
+			evidence = EVIDENCE_BACKUP;
 		else if (a->primary.is_sound)
 			evidence = EVIDENCE_COPY;
 		else if (has_signature(&a->primary))

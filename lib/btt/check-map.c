@@ -195,8 +195,8 @@ static int by_lba(const void *x, const void *y)
 }
 
 /*
- * Two interrupted writes of one sector: which is newer is unknown. The first, which open would finish, gives the block; the
- * sector goes into error state; the other lane's log is worth nothing.
+ * Several interrupted writes of one sector: which is newest is unknown. The first gives the block, and the others' logs are worth
+ * nothing.
  */
 static void find_seconds(struct inside *in)
 {
@@ -208,7 +208,7 @@ static void find_seconds(struct inside *in)
 		while (first > in->pending && first[-1].lba == p->lba)
 			first--;
 		p->is_second = true;
-		first->after = (first->after & BTT_MAP_BLOCK) | BTT_MAP_ERROR;
+		first->is_in_doubt = true;
 		in->lanes[p->lane].fault = UNTORN_FINDING_FLOG_TWICE;
 	}
 }

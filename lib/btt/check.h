@@ -157,11 +157,12 @@ struct check_lane {
 	enum untorn_finding_kind fault; /* why it needs another block, or NO_FAULT */
 };
 
-/* An interrupted write, and the map entry that finishes it: in error state when another one says otherwise. */
+/* An interrupted write, and the map entry that finishes it. */
 struct check_pending {
 	uint32_t lba, lane;
 	uint32_t before, after; /* map entries */
-	bool is_second;         /* an earlier element has the same lba; it counts */
+	bool is_in_doubt;       /* other lanes claim the same lba: they come next in the list, and this one counts */
+	bool is_second;         /* one of those */
 };
 
 /* One arena's flog and map. */

@@ -110,30 +110,34 @@ static int take_block(struct mend *m, uint32_t *ret_block)
 
 /* ------------------------------------------------------- interrupted writes ---------------------------------------------- */
 
+static int finish_write(struct mend *m, const struct check_pending *p)
+{
+	struct untorn_repair_step step = {
+		.kind = p->is_in_doubt ? UNTORN_FINDING_FLOG_TWICE : UNTORN_FINDING_FLOG_PENDING,
+		.arena = m->in->number,
+		.action = p->is_in_doubt ? "put the sector into error state: its newest interrupted write is unknown"
+					 : "finish the interrupted write",
+		.field = "map entry",
+		.off = inside_entry_off(m->in, p->lba),
+		.index = p->lba,
+		.before = p->before,
+		.after = p->after,
+	};
+
+	return step_store32(m, &step);
+}
+
 static int finish_writes(struct mend *m)
 {
-	const struct inside *in = m->in;
 	int r = 0;
 
-	for (uint32_t i = 0; r == 0 && i < in->npending; i++) {
-		const struct check_pending *p = &in->pending[i];
-		bool in_doubt = map_entry_state(p->after) == BTT_MAP_ERROR;
-		struct untorn_repair_step step = {
-			.kind = in_doubt ? UNTORN_FINDING_FLOG_TWICE : UNTORN_FINDING_FLOG_PENDING,
-			.arena = in->number,
-			.action = in_doubt ? "put the sector into error state: which of its interrupted writes is "
-					     "newer is "
-					     "unknown"
-					   : "finish the interrupted write",
-			.field = "map entry",
-			.off = inside_entry_off(in, p->lba),
-			.index = p->lba,
-			.before = p->before,
-			.after = p->after,
-		};
+	for (uint32_t i = 0; r == 0 && i < m->in->npending; i++) {
+		struct check_pending *p = &m->in->pending[i];
 
+		if (p->is_in_doubt)
+			p->after = (p->after & BTT_MAP_BLOCK) | BTT_MAP_ERROR;
 		if (!p->is_second)
-			r = step_store32(m, &step);
+			r = finish_write(m, p);
 	}
 	/* Power cut here: some are finished; the flog still has the others. */
 	return r == 0 ? persist(m) : r;
