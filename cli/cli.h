@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * What the commands of `untorn` share. A command is a struct command in its own cmd-NAME.c: a table of options, texts for
- * --help, and a function. It knows the library by its public headers only.
+ * --help, and a function. It knows the library by its public headers only, and
+ * shares the headers of lib/base, which need no linking.
  *
  * To add a command: cmd-NAME.c with `const struct command cmd_NAME`, its declaration below, a row in main.c, the file in
  * meson.build, and man/untorn-NAME.1.

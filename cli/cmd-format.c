@@ -100,8 +100,8 @@ static int open_for_probe(const char *path, struct untorn_media *media, int *ret
 }
 
 /*
- * Returns 0 when libblkid finds nothing at path, -EEXIST after a sentence when it does or cannot look. media is the open target, or
- * NULL for a file too short to be one.
+ * Returns 0 when libblkid finds nothing at path, -EEXIST after a sentence when it does or cannot look. media is the open
+ * target, or NULL for a file too short to be one.
  */
 static int refuse_foreign_content(const char *path, struct untorn_media *media)
 {
