@@ -5,14 +5,14 @@
 
 # fail WORD...: say what is wrong and end the script with status 1.
 fail() {
-	echo "FAIL: $*"
+	echo "FAIL: $*" >&2
 	exit 1
 }
 
 # try COMMAND...: run it; when it fails, show what it printed and end the script.
 try() {
 	"$@" >/tmp/.try 2>&1 || {
-		cat /tmp/.try
+		cat /tmp/.try >&2
 		fail "$*"
 	}
 }

@@ -14,7 +14,7 @@ make_volume "$tmp/nvdimm.img" 64M --sector-size 512
 
 exec {out}< <(exec untorn serve "$tmp/served.img" --socket "$tmp/socket")
 server=$!
-cleanup 'kill "$server" 2>/dev/null'
+cleanup 'kill "$server" 2>/dev/null || :'
 IFS= read -r -t 60 -u "$out" uri || fail "untorn serve did not start"
 [[ $uri == nbd+unix:* ]] || fail "untorn serve printed '$uri'"
 

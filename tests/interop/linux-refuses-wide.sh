@@ -12,7 +12,7 @@ sizes=(8192 16384 32768 65536)
 arguments=()
 for size in "${sizes[@]}" 4096; do
 	volume=$tmp/$size.img
-	make_volume "$volume" 48M --sector-size "$size"
+	make_volume "$volume" 17M --sector-size "$size"
 	random_data "$(capacity "$volume")" "$tmp/data-$size"
 	untorn import "$volume" "$tmp/data-$size"
 	cp "$volume" "$tmp/$size.before"

@@ -9,9 +9,11 @@ set -euo pipefail
 requires untorn pmempool pmemblk-peer stamp-writer
 export PMEM_IS_PMEM_FORCE=1
 
-# What libpmemblk knows of a size below 512 is that it is stored in 512 bytes.
 sizes=(512 520 4096 4104 1 100 1000 8192 65536)
-space=$((20 * 1048576))
+# A pool holds at least 512 blocks, and 16 MiB.
+space_for() {
+	echo $((($1 > 16384 ? 40 : 20) * 1048576))
+}
 
 agree() {
 	pmempool check "$1" >"$tmp/pmempool" 2>&1 || {
@@ -30,12 +32,12 @@ same_content() {
 	untorn export --force --ignore-errors "$1" "$tmp/ours" 2>/dev/null || true
 	pmemblk-peer export "$1" >"$tmp/theirs" 2>"$tmp/errors"
 	cmp "$tmp/ours" "$tmp/theirs" || fail "$1: we and libpmemblk read different data"
-	untorn check --all "$1" | grep map-error | sed 's/.*map entry \([0-9]*\).*/\1/' | cmp - "$tmp/errors" ||
+	untorn check --all "$1" | sed -n '/map-error/s/.*map entry \([0-9]*\).*/\1/p' | cmp - "$tmp/errors" ||
 		fail "$1: we and libpmemblk disagree on blocks in error state"
 }
 
 for size in "${sizes[@]}"; do
-	ours=$tmp/ours-$size.pool theirs=$tmp/theirs-$size.pool
+	ours=$tmp/ours-$size.pool theirs=$tmp/theirs-$size.pool space=$(space_for "$size")
 	make_volume "$ours" "$space" --profile pmemblk --sector-size "$size"
 	pmemblk-peer create "$theirs" "$space" "$size"
 	assert_equal "$size: geometry" "$(pmemblk-peer info "$ours")" "$(pmemblk-peer info "$theirs")"
@@ -68,29 +70,41 @@ for size in "${sizes[@]}"; do
 	echo "$size: $((last + 1)) blocks, equal"
 done
 
-# Killed in mid-write, by turns: we on their pool and they on ours.
+# Killed in mid-write, by turns we and they, on their pool and on ours. Each turn kills until a write was interrupted, so that
+# the other has something to recover; it is a matter of luck, so not for ever.
 acks=$tmp/acks
+most_kills=8
 for size in 512 520 4096 4104; do
 	for pool in "$tmp/ours-$size.pool" "$tmp/theirs-$size.pool"; do
 		rm -f "$acks" "$pool"
 		if [[ $pool == *ours* ]]; then
-			make_volume "$pool" "$space" --profile pmemblk --sector-size "$size"
+			make_volume "$pool" "$(space_for "$size")" --profile pmemblk --sector-size "$size"
 		else
-			pmemblk-peer create "$pool" "$space" "$size"
+			pmemblk-peer create "$pool" "$(space_for "$size")" "$size"
 		fi
-		total=0
-		for ((round = 1; round <= 6; round++)); do
-			writer=(stamp-writer write)
-			[[ $((round % 2)) == 1 ]] || writer=(pmemblk-peer write)
-			killed "${writer[@]}" "$pool" --acks "$acks" --round "$round" --threads 4 --batch $((1 + round * 5))
-			pending=$(consistent "$pool")
-			total=$((total + pending))
+		round=0 kills=0 recovered=0
+		for turn in stamp-writer pmemblk-peer stamp-writer pmemblk-peer; do
+			options=(--threads 4)
+			[[ $turn == pmemblk-peer ]] || options=(--threads 3 --batch 24 -o medium=cacheline)
+			for ((kill = 1; kill <= most_kills; kill++)); do
+				round=$((round + 1)) kills=$((kills + 1))
+				killed "$turn" write "$pool" --acks "$acks" --round "$round" "${options[@]}"
+				pending=$(consistent "$pool")
+				[[ $pending == 0 ]] || break
+			done
+			recovered=$((recovered + pending))
+			# As it is, in our eyes; then the other opens it for real.
 			stamp-writer verify "$pool" --acks "$acks" --round "$round" >/dev/null
-			# libpmemblk recovers here, and then everything must be as it was promised and clean.
+			if [[ $turn == stamp-writer ]]; then
+				pmemblk-peer verify "$pool" --acks "$acks" --round "$round" >/dev/null
+			else
+				round=$((round + 1))
+				stamp-writer write "$pool" --acks "$acks" --round "$round" --threads 2 --requests 50 >/dev/null
+			fi
+			assert_equal "$pool: interrupted writes after recovery" "$(agree "$pool")" 0
+			stamp-writer verify "$pool" --acks "$acks" --round "$round" >/dev/null
 			pmemblk-peer verify "$pool" --acks "$acks" --round "$round" >/dev/null
-			assert_equal "interrupted writes after libpmemblk" "$(agree "$pool")" 0
-			stamp-writer verify "$pool" --acks "$acks" --round "$round" >/dev/null
 		done
-		echo "$(basename "$pool"): 6 kills, $total interrupted writes recovered"
+		echo "$(basename "$pool"): $kills kills, $recovered interrupted writes recovered by the other"
 	done
 done

@@ -4,6 +4,9 @@
  * Linux guest on /dev/pmemNs. The sector is the device's logical block. On a regular file (-o sector=N), an exported volume
  * can be verified.
  *
+ *	stamp-file cat DEVICE    all of it to standard output, around the page cache. Bytes that the device left out of a read
+ *	                         that it called successful come out as 0xEE.
+ *
  * Linux's BTT completes a write when it is on the medium, and Untorn's NBD server when O_DSYNC's FUA or flush is done.
  */
 #include "stamp.h"
@@ -11,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -101,6 +105,27 @@ static int file_flush(void *handle)
 	return fdatasync(file->fd) < 0 ? -errno : 0;
 }
 
+static int cat(const char *device)
+{
+	enum { SIZE = 65536 };
+	unsigned char *buf = aligned_alloc(4096, SIZE);
+	int fd = open(device, O_RDONLY | O_DIRECT | O_CLOEXEC);
+	ssize_t n = -1;
+
+	while (buf && fd >= 0) {
+		memset(buf, 0xee, SIZE);
+		n = read(fd, buf, SIZE);
+		if (n <= 0 || fwrite(buf, (size_t)n, 1, stdout) != 1)
+			break;
+	}
+	if (n != 0 || fflush(stdout) != 0)
+		perror(device);
+	if (fd >= 0)
+		close(fd);
+	free(buf);
+	return n != 0;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct stamp_backend backend = {
@@ -112,5 +137,7 @@ int main(int argc, char **argv)
 		.close = file_close,
 	};
 
+	if (argc == 3 && !strcmp(argv[1], "cat"))
+		return cat(argv[2]);
 	return stamp_main(argc, argv, &backend);
 }
