@@ -15,7 +15,8 @@
  * Invariants:
  *   - A reply to flush says that every write acknowledged before it, on whatever connection, is durable.
  *   - A buffered write is committed at most config.commit seconds after it was acknowledged, whatever clients do.
- *   - A commit that failed in the committer, or for another client, fails the next flush of every client.
+ *   - A commit that fails in the committer leaves its sectors buffered. It tries again, and so does every flush, which fails as
+ *     long as they cannot be made durable.
  *
  * Splitting into sectors, the read-modify-write of partial ones and all atomicity are the library's. This file translates.
  */
@@ -57,14 +58,6 @@ static pthread_mutex_t volume_lock = PTHREAD_MUTEX_INITIALIZER; /* of opening it
 static struct untorn_btt *volume;                               /* NULL until the first client */
 static struct untorn_btt_info info;                             /* of volume */
 
-/*
- * What commits failed so far, over all clients. The lock is held through each commit and the note about its failure, so that
- * nobody is told "all durable" between the two. Lock order: flush_lock alone.
- */
-static pthread_mutex_t flush_lock = PTHREAD_MUTEX_INITIALIZER;
-static unsigned flush_failures;
-static int flush_error; /* negative errno of the last one */
-
 static struct {
 	pthread_t thread;
 	bool is_running;
@@ -74,11 +67,6 @@ static struct {
 	/* A write was acknowledged that may be buffered. Set without the lock, cleared before the commit that covers it. */
 	atomic_bool dirty;
 } committer = {.lock = PTHREAD_MUTEX_INITIALIZER};
-
-struct client {
-	unsigned
-		flush_failures; /* those that this client was told of, or that were before its time; under flush_lock */
-};
 
 /* ------------------------------------------------------------------ errors ------------------------------------------------- */
 
@@ -243,13 +231,8 @@ static int plugin_get_ready(void)
 
 static void *plugin_open(int readonly)
 {
-	struct client *client = calloc(1, sizeof(*client));
 	int r = 0;
 
-	if (!client) {
-		nbdkit_error("%s: out of memory", config.file);
-		return NULL;
-	}
 	pthread_mutex_lock(&volume_lock);
 	if (!volume) {
 		r = open_volume(readonly, &volume);
@@ -259,37 +242,17 @@ static void *plugin_open(int readonly)
 	pthread_mutex_unlock(&volume_lock);
 	if (r < 0) {
 		print_open_error(r);
-		free(client);
 		return NULL;
 	}
-	pthread_mutex_lock(&flush_lock);
-	client->flush_failures = flush_failures;
-	pthread_mutex_unlock(&flush_lock);
-	return client;
-}
-
-static void plugin_close(void *handle)
-{
-	free(handle);
+	return NBDKIT_HANDLE_NOT_NEEDED;
 }
 
 /* -------------------------------------------------------------- the committer ---------------------------------------------- */
 
-/* Commit all that is buffered; 0, or a negative errno that is noted for every client. */
-static int commit_locked(void)
-{
-	int r = untorn_btt_flush(volume);
-
-	if (r < 0) {
-		flush_failures++;
-		flush_error = r;
-	}
-	return r;
-}
-
 static void *committer_main(void *arg)
 {
 	struct timespec until;
+	int r, last = 0;
 
 	(void)arg;
 	pthread_mutex_lock(&committer.lock);
@@ -306,11 +269,13 @@ static void *committer_main(void *arg)
 
 		/* A write that is acknowledged from here on sets it again, even when this commit covers it already. */
 		atomic_exchange(&committer.dirty, false);
-		pthread_mutex_lock(&flush_lock);
-		int r = commit_locked();
-		pthread_mutex_unlock(&flush_lock);
-		if (r < 0)
-			nbdkit_error("%s: committing buffered writes: %s", config.file, untorn_strerror(r));
+		r = untorn_btt_flush(volume);
+		if (r < 0) {
+			atomic_store(&committer.dirty, true); /* a full file system may have room later */
+			if (r != last)
+				nbdkit_error("%s: committing buffered writes: %s", config.file, untorn_strerror(r));
+		}
+		last = r;
 
 		pthread_mutex_lock(&committer.lock);
 	}
@@ -458,18 +423,9 @@ static int plugin_pwrite(void *handle, const void *buf, uint32_t count, uint64_t
 
 static int plugin_flush(void *handle, uint32_t flags)
 {
-	struct client *client = handle;
-	bool is_news;
-	int r;
+	int r = untorn_btt_flush(volume);
 
-	(void)flags;
-	pthread_mutex_lock(&flush_lock);
-	r = commit_locked();
-	is_news = client->flush_failures != flush_failures;
-	client->flush_failures = flush_failures;
-	if (is_news)
-		r = flush_error;
-	pthread_mutex_unlock(&flush_lock);
+	(void)handle, (void)flags;
 	return r < 0 ? request_failed("flush", r) : 0;
 }
 
@@ -554,7 +510,6 @@ static struct nbdkit_plugin plugin = {
 	.cleanup = plugin_cleanup,
 	.unload = plugin_unload,
 	.open = plugin_open,
-	.close = plugin_close,
 	.get_size = plugin_get_size,
 	.export_description = plugin_export_description,
 	.block_size = plugin_block_size,

@@ -93,10 +93,16 @@ wait_until process_gone "$nbdkit_pid"
 rm -rf "${XDG_RUNTIME_DIR:?}"/* pid
 assert_pending 0 vol
 
-# SIGTERM to nbdkit itself is a proper end, too.
-serve vol
-kill -TERM "$nbdkit_pid"
-ended 0
+# What was written and never flushed is there after a proper end, of which SIGTERM to nbdkit itself is another.
+for victim in serve_pid nbdkit_pid; do
+	head -c 300K /dev/urandom >data
+	serve vol --commit 0
+	nbdcopy -- data "$uri"
+	kill -TERM "${!victim}"
+	ended 0
+	untorn export vol copy --force
+	cmp -n 307200 copy data
+done
 
 # --run: the command finds the server, its exit status is ours, and it can be ended from outside.
 run_status 0 untorn serve vol --run 'nbdinfo --size "$uri"'
