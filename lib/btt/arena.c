@@ -216,6 +216,7 @@ void arena_replay_in_memory(struct btt_arena *a)
 		lane->next = stripe->staged;
 		stripe->staged = p->lane;
 		a->groups[lane->group].nstaged++;
+		a->groups[lane->group].dirty = true;
 	}
 	a->replayed = a->npending;
 }
@@ -280,7 +281,7 @@ bool arena_entry_reads_zero(const struct btt_arena *a, uint32_t entry, uint32_t 
 bool arena_has_staged(const struct btt_arena *a)
 {
 	for (uint32_t g = 0; g < a->ngroups; g++)
-		if (atomic_load_explicit(&a->groups[g].nstaged, memory_order_acquire) > 0)
+		if (atomic_load_explicit(&a->groups[g].dirty, memory_order_acquire))
 			return true;
 	return false;
 }

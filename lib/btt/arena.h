@@ -66,6 +66,7 @@ struct lane_group {
 	uint32_t first, n;        /* lanes */
 	uint32_t next;            /* where to look for a free lane first, relative to first */
 	_Atomic uint32_t nstaged; /* of its lanes */
+	_Atomic bool dirty;       /* some were, since the last flush; cleared by a flush alone, holding all groups */
 };
 
 /* An interrupted write: the flog says that lba moved to block new_map, the map does not yet. */
@@ -157,7 +158,7 @@ struct media_run {
  */
 bool arena_entry_reads_zero(const struct btt_arena *a, uint32_t entry, uint32_t premap, struct media_run *run);
 
-/* Whether anything is buffered. */
+/* Whether anything may be buffered. No write that was acknowledged before is missed, wherever it moves meanwhile. */
 bool arena_has_staged(const struct btt_arena *a);
 
 /* Persist every map line that was left behind. -EIO. */

@@ -77,6 +77,17 @@ static inline void stripe_set_add(struct stripe_set *set, uint32_t premap)
 		for (uint64_t left_ = (set)->bits[w_]; \
 		     left_ && ((stripe) = &(a)->stripes[w_ * 64 + __builtin_ctzll(left_)]); left_ &= left_ - 1)
 
+/*
+ * Asked again under each lock: after a fault in mid-commit, whoever waited for the lanes or stripes of that commit must
+ * not touch them.
+ */
+static int check_writable(const struct btt_arena *a)
+{
+	if ((a->info.flags & BTT_INFO_ERROR) || a->failed || a->media->root->failed)
+		return -EIO;
+	return 0;
+}
+
 /* ------------------------------------------------------------ stage ------------------------------------------------------- */
 
 static void copy_from(struct btt_arena *a, struct source *source, uint8_t *dst, size_t len)
@@ -188,19 +199,28 @@ static void bump_versions(struct batch *b)
 	}
 }
 
-/* Take premap's lane off its stripe's list; it stays STAGED until versions are bumped. NO_LANE when there is none. */
-static uint32_t unlink_staged(struct btt_arena *a, uint32_t premap)
+/*
+ * Take a lane off its stripe's list. It stays STAGED, and its link as it is, until versions are bumped: a reader that came
+ * to it still finds the rest of the list.
+ */
+static void unlink_lane(struct btt_arena *a, uint32_t l)
 {
-	struct stripe *stripe = stripe_of(a, premap);
-	uint32_t l = stripe_find_staged(a, stripe, premap);
-	_Atomic uint32_t *link = &stripe->staged;
+	struct lane *lane = &a->lanes[l];
+	_Atomic uint32_t *link = &stripe_of(a, lane->lba)->staged;
 
-	if (l == NO_LANE)
-		return l;
 	while (*link != l)
 		link = &a->lanes[*link].next;
-	atomic_store_explicit(link, a->lanes[l].next, memory_order_release);
-	atomic_fetch_sub_explicit(&a->groups[a->lanes[l].group].nstaged, 1, memory_order_relaxed);
+	atomic_store_explicit(link, lane->next, memory_order_release);
+	atomic_fetch_sub_explicit(&a->groups[lane->group].nstaged, 1, memory_order_relaxed);
+}
+
+/* Take premap's lane off its stripe's list. NO_LANE when there is none. */
+static uint32_t unlink_staged(struct btt_arena *a, uint32_t premap)
+{
+	uint32_t l = stripe_find_staged(a, stripe_of(a, premap), premap);
+
+	if (l != NO_LANE)
+		unlink_lane(a, l);
 	return l;
 }
 
@@ -208,12 +228,14 @@ static void link_staged(struct btt_arena *a, uint32_t l, uint32_t premap)
 {
 	struct stripe *stripe = stripe_of(a, premap);
 	struct lane *lane = &a->lanes[l];
+	struct lane_group *group = &a->groups[lane->group];
 
 	atomic_store_explicit(&lane->next, stripe->staged, memory_order_release);
 	atomic_store_explicit(&lane->lba, premap, memory_order_release);
 	atomic_store_explicit(&lane->state, LANE_STAGED, memory_order_release);
 	atomic_store_explicit(&stripe->staged, l, memory_order_release);
-	atomic_fetch_add_explicit(&a->groups[lane->group].nstaged, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&group->nstaged, 1, memory_order_relaxed);
+	atomic_store_explicit(&group->dirty, true, memory_order_release);
 }
 
 static void set_free(struct btt_arena *a, uint32_t l)
@@ -261,8 +283,11 @@ static void publish(struct batch *b)
 	for (uint32_t i = 0; i < b->n; i++) {
 		struct entry *e = &b->entry[i];
 
-		e->superseded = unlink_staged(a, e->lba);
+		/* The new one first: a reader in between finds one of them, never what lies below. */
+		e->superseded = stripe_find_staged(a, stripe_of(a, e->lba), e->lba);
 		link_staged(a, e->lane, e->lba);
+		if (e->superseded != NO_LANE)
+			unlink_lane(a, e->superseded);
 	}
 	bump_versions(b);
 	for (uint32_t i = 0; i < b->n; i++)
@@ -379,8 +404,10 @@ static int run_batch(void *arg)
 {
 	struct batch *b = arg;
 	struct btt_arena *a = b->arena;
-	int r;
+	int r = check_writable(a);
 
+	if (r < 0)
+		return r;
 	if (!b->from_staged && !b->span)
 		for (uint32_t i = 0; i < b->n; i++)
 			stage_whole(a, b->source, arena_block(a, a->lanes[b->entry[i].lane].block));
@@ -388,7 +415,9 @@ static int run_batch(void *arg)
 	lock_stripes(b);
 	if (b->from_staged)
 		drop_superseded(b);
-	r = read_map(b);
+	r = check_writable(a);
+	if (r == 0)
+		r = read_map(b);
 	if (r == 0 && b->span)
 		r = stage_part(b);
 	if (r < 0 || b->n == 0)
@@ -524,20 +553,11 @@ static int commit_staged(struct batch *b)
 
 	b->from_staged = true;
 	b->durable = true;
-	do {
-		gather(b, LANE_STAGED, BATCH_MAX);
-		if (b->n > 0)
-			r = batch_run(b);
-	} while (r == 0 && b->n > 0);
+	/* A batch may turn out empty, superseded by others, and there may still be more. */
+	for (gather(b, LANE_STAGED, BATCH_MAX); r == 0 && b->n > 0; gather(b, LANE_STAGED, BATCH_MAX))
+		r = batch_run(b);
 	b->from_staged = false;
 	return r;
-}
-
-static int check_writable(const struct btt_arena *a)
-{
-	if ((a->info.flags & BTT_INFO_ERROR) || a->failed || a->media->root->failed)
-		return -EIO;
-	return 0;
 }
 
 int arena_write(struct btt_arena *a, uint32_t premap, uint32_t n, struct source *source, const struct span *span,
@@ -553,8 +573,6 @@ int arena_write(struct btt_arena *a, uint32_t premap, uint32_t n, struct source 
 		for (uint32_t i = 0; i < want; i += MAP_LINE_ENTRIES)
 			__builtin_prefetch(&a->map[premap + i], 1);
 		batch_begin(&b, a, want);
-		media_order(
-			a->media); /* versions bumped by this thread's last commit are seen before its next copies */
 		gather(&b, LANE_FREE, want);
 		if (b.n == 0) {
 			r = commit_staged(&b);
@@ -566,6 +584,8 @@ int arena_write(struct btt_arena *a, uint32_t premap, uint32_t n, struct source 
 				b.entry[i].lba = premap + i;
 			premap += b.n;
 			n -= b.n;
+			/* Whoever freed these lanes bumped versions before; those are seen before the copies into them. */
+			media_order(a->media);
 			b.source = source;
 			b.span = span;
 			b.durable = durable;
@@ -588,6 +608,8 @@ int arena_flush(struct btt_arena *a)
 		return r;
 	batch_begin(&b, a, a->info.geometry.nfree);
 	r = commit_staged(&b);
+	for (uint32_t g = 0; r == 0 && g < a->ngroups; g++)
+		atomic_store_explicit(&a->groups[g].dirty, false, memory_order_release);
 	batch_end(&b);
 	return r;
 }
@@ -601,7 +623,7 @@ struct state_change {
 	struct batch batch; /* for its stripes and locks */
 	uint32_t premap, n, state;
 	struct media_run run;
-	bool changed;
+	volatile bool changed;
 };
 
 /*
@@ -613,8 +635,12 @@ static int change_states(void *arg)
 {
 	struct state_change *c = arg;
 	struct btt_arena *a = c->batch.arena;
+	int r;
 
 	lock_stripes(&c->batch);
+	r = check_writable(a);
+	if (r < 0)
+		return r;
 	for (uint32_t i = 0; i < c->n; i++) {
 		uint32_t premap = c->premap + i;
 		uint32_t entry = media_load32(&a->map[premap]), block = map_entry_block(entry, premap);
@@ -632,28 +658,31 @@ static int change_states(void *arg)
 	return media_drain(a->media);
 }
 
+static bool is_staged_in(const struct btt_arena *a, uint32_t l, const struct state_change *c)
+{
+	return a->lanes[l].state == LANE_STAGED && a->lanes[l].lba - c->premap < c->n;
+}
+
 /* Buffered content of the sectors is older than their new state. */
 static void drop_staged(struct state_change *c)
 {
 	struct btt_arena *a = c->batch.arena;
 	struct stripe *stripe;
-	uint32_t dropped = NO_LANE, next;
+	bool any = false;
 
 	foreach_stripe (stripe, a, &c->batch.stripes) {
-		for (uint32_t l = stripe->staged; l != NO_LANE; l = next) {
-			next = a->lanes[l].next;
-			if (a->lanes[l].lba - c->premap >= c->n)
-				continue;
-			unlink_staged(a, a->lanes[l].lba);
-			atomic_store_explicit(&a->lanes[l].next, dropped, memory_order_release);
-			dropped = l;
+		for (uint32_t l = stripe->staged; l != NO_LANE; l = a->lanes[l].next) {
+			if (is_staged_in(a, l, c)) {
+				unlink_lane(a, l);
+				any = true;
+			}
 		}
 	}
 	bump_versions(&c->batch);
-	for (uint32_t l = dropped; l != NO_LANE; l = next) {
-		next = a->lanes[l].next;
-		set_free(a, l);
-	}
+	/* The same lanes once more: while their stripes are locked, no other can be staged for these sectors. */
+	for (uint32_t l = 0; any && l < a->info.geometry.nfree; l++)
+		if (is_staged_in(a, l, c))
+			set_free(a, l);
 }
 
 int arena_set_state(struct btt_arena *a, uint32_t premap, uint32_t n, uint32_t state)
@@ -678,6 +707,9 @@ int arena_set_state(struct btt_arena *a, uint32_t premap, uint32_t n, uint32_t s
 		r = media_guarded(a->media, change_states, &c);
 		if (r == 0)
 			drop_staged(&c);
+		/* Entries that look changed and may not last: the next request would leave them out. */
+		else if (c.changed)
+			a->failed = true;
 		unlock_stripes(&c.batch);
 		premap += c.n;
 		n -= c.n;

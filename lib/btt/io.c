@@ -512,17 +512,29 @@ struct extent {
 	uint32_t n; /* alike so far */
 };
 
+static bool looks_zero(struct extent *q, const struct stripe *stripe, uint32_t premap)
+{
+	const struct btt_arena *a = q->piece.arena;
+
+	if (arena_has_staged(a) && stripe_find_staged(a, stripe, premap) != NO_LANE)
+		return false;
+	return arena_entry_reads_zero(a, media_load32(&a->map[premap]), premap, &q->run);
+}
+
+/* A sector that changes while we look is not known to be anything. */
 static bool is_known_zero(struct extent *q, uint32_t premap)
 {
 	const struct btt_arena *a = q->piece.arena;
-	uint32_t entry;
+	const struct stripe *stripe = stripe_of(a, premap);
+	uint64_t version;
+	bool zero;
 
 	if (!a->laid_out)
 		return true;
-	if (arena_has_staged(a) && stripe_find_staged(a, stripe_of(a, premap), premap) != NO_LANE)
-		return false;
-	entry = media_load32(&a->map[premap]);
-	return arena_entry_reads_zero(a, entry, premap, &q->run);
+	version = atomic_load_explicit(&stripe->version, memory_order_acquire);
+	zero = looks_zero(q, stripe, premap);
+	atomic_thread_fence(memory_order_acquire);
+	return zero && atomic_load_explicit(&stripe->version, memory_order_relaxed) == version;
 }
 
 static int extent(void *arg)
