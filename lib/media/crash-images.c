@@ -10,8 +10,11 @@
  * size of the medium.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
+#include "base/cleanup.h"
 #include "media/crash-log.h"
 
 /* One possible content of a line. */
@@ -263,10 +266,37 @@ static void apply(const struct choices *ch, const struct content *contents, uint
 			memcpy(image + ch->lines[i].line->number * CACHELINE, &contents[i], CACHELINE);
 }
 
+/*
+ * Drop what was done to the view, so that the durable bytes show again. The kernel knows which pages were written to: a
+ * private mapping has its own copies of them, which are no pages of the file. Dropping only those keeps all others mapped.
+ * pagemap: of this process; when it cannot be read, everything is dropped.
+ */
+static void reset_view(const struct crash *c, int pagemap)
+{
+	enum { CHUNK = 512 };
+	const uint64_t present = UINT64_C(1) << 63, swapped = UINT64_C(1) << 62, of_file = UINT64_C(1) << 61;
+	const uint64_t page = (uint64_t)getpagesize(), pages = (c->m.size + page - 1) / page;
+	uint64_t entries[CHUNK];
+
+	for (uint64_t first = 0; first < pages; first += CHUNK) {
+		size_t n = min_u64(pages - first, CHUNK) * sizeof(*entries);
+		uint64_t at = ((uintptr_t)c->view / page + first) * sizeof(*entries);
+
+		if (pread(pagemap, entries, n, (off_t)at) != (ssize_t)n) {
+			madvise(c->view, c->m.size, MADV_DONTNEED);
+			return;
+		}
+		for (uint64_t i = 0; i < n / sizeof(*entries); i++)
+			if ((entries[i] & (present | swapped)) && !(entries[i] & of_file))
+				madvise(c->view + (first + i) * page, page, MADV_DONTNEED);
+	}
+}
+
 int crash_media_foreach(struct untorn_media *m, size_t cut, const struct crash_budget *budget,
 			int (*fn)(void *arg, uint8_t *image, uint64_t id), void *arg)
 {
 	struct crash *c = crash_of(m);
+	_cleanup_close_ int pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
 	struct content *now, *before, *swap;
 	struct choices ch;
 	int r;
@@ -283,8 +313,7 @@ int crash_media_foreach(struct untorn_media *m, size_t cut, const struct crash_b
 		choose(&ch, id, now);
 		if (id > 0 && memcmp(now, before, ch.n * sizeof(*now)) == 0)
 			continue;
-		/* Drop what fn did to the last one: the private pages go, the durable bytes show again. */
-		madvise(c->view, c->m.size, MADV_DONTNEED);
+		reset_view(c, pagemap);
 		apply(&ch, now, c->view);
 		r = fn(arg, c->view, id);
 		swap = now;
