@@ -666,7 +666,7 @@ void check_pool_candidate(const struct check *c, struct pool_header *ret_header,
 	memset(h.unused, 0, sizeof(h.unused));
 
 	*ret_is_proven = proves(&h);
-	if (!*ret_is_proven && c->arenas[0].is_usable) {
+	if (!*ret_is_proven && c->arenas && c->arenas[0].is_usable) {
 		memcpy(h.poolset_uuid, c->arenas[0].info.parent_uuid, BTT_UUID_LEN);
 		*ret_is_proven = proves(&h);
 	}

@@ -72,18 +72,34 @@ int check_step(struct check *c, const struct untorn_repair_step *step)
 
 /* ------------------------------------------------------------ layout ------------------------------------------------------ */
 
+/* The pool-set uuid counts when the header is intact, or damaged in other fields only. */
+static bool knows_poolset_uuid(const struct check *c)
+{
+	struct pool_header header;
+	bool is_proven;
+
+	if (c->pool_err == 0)
+		return true;
+	if (c->pool_err != -EUCLEAN && c->pool_err != -ENXIO)
+		return false;
+	if (!check_pool_header_is_damaged(c))
+		return c->pool_err == -EUCLEAN;
+	check_pool_candidate(c, &header, &is_proven);
+	return is_proven;
+}
+
 static void read_pool(struct check *c)
 {
 	struct pool_descriptor descriptor;
 
 	c->pool_err = pool_read(c->media, &c->pool, &c->pool_field);
-	if (c->pool_err == 0 || (c->pool_err == -EUCLEAN && !check_pool_header_is_damaged(c)))
-		c->parent_uuid = c->pool.header.poolset_uuid;
 	/* Without its signature it may still be one. */
 	if (c->pool_err == -ENXIO && untorn_media_size(c->media) >= POOL_BTT_OFF &&
 	    untorn_media_read(c->media, 0, &c->pool.header, sizeof(c->pool.header)) == 0 &&
 	    untorn_media_read(c->media, POOL_HEADER_SIZE, &descriptor, sizeof(descriptor)) == 0)
 		c->pool.bsize = le32_get(descriptor.bsize);
+	if (knows_poolset_uuid(c))
+		c->parent_uuid = c->pool.header.poolset_uuid;
 }
 
 /*
