@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What the commands of `untorn` share. A command is a struct command in its own cmd-NAME.c: a table of options, texts for
- * --help, and a function. It knows the library by its public headers only, and
- * shares the headers of lib/base, which need no linking.
+ * What the commands of `untorn` share. A command is a struct command in its own cmd-NAME.c: a table of options, texts
+ * for --help, and a function. It knows the library by its public headers only, and shares the headers of lib/base,
+ * which need no linking.
  *
- * To add a command: cmd-NAME.c with `const struct command cmd_NAME`, its declaration below, a row in main.c, the file in
- * meson.build, and man/untorn-NAME.1.
+ * To add a command: cmd-NAME.c with `const struct command cmd_NAME`, its declaration below, a row in main.c, the file
+ * in meson.build, and man/untorn-NAME.1.
  */
 #ifndef CLI_CLI_H
 #define CLI_CLI_H
@@ -26,11 +26,11 @@
 
 #define PRINTF_LIKE(format_arg) __attribute__((format(printf, format_arg, (format_arg) + 1)))
 
-/* ------------------------------------------------------------------ commands --------------------------------------------- */
+/* ------------------------------------------------------------------ commands -------------------------------------- */
 
 /*
- * What the run function of a command returns: its exit status, or one of these after the sentence has been printed; main()
- * turns them into the status that the command has for them.
+ * What the run function of a command returns: its exit status, or one of these after the sentence has been printed;
+ * main() turns them into the status that the command has for them.
  */
 enum {
 	CLI_OK = 0,
@@ -62,7 +62,7 @@ extern const struct command cmd_import;
 extern const struct command cmd_export;
 extern const struct command cmd_serve;
 
-/* ------------------------------------------------------------------ options.c -------------------------------------------- */
+/* ------------------------------------------------------------------ options.c ------------------------------------- */
 
 /* How the text of an option becomes a value. */
 struct option_type {
@@ -120,10 +120,10 @@ struct common_options {
 /* Parse the command line of a command (argv[0] is its name), answer --help, and run it. Returns the exit status. */
 int command_main(const struct command *command, int argc, char **argv);
 
-/* Print the sentence and end the program with the command's failure status: for want of memory in the middle of output. */
+/* Print the sentence and end the program with the command's failure status: for want of memory amid output. */
 _Noreturn void command_die(const char *sentence);
 
-/* -------------------------------------------------------------------- size.c --------------------------------------------- */
+/* -------------------------------------------------------------------- size.c -------------------------------------- */
 
 /*
  * A size in bytes: decimal or 0x hexadecimal, with an optional K, M, G, T, P or E (powers of 1024, also as KiB ...).
@@ -150,7 +150,7 @@ struct uuid_text {
 /* As in RFC 4122, "none" when all bytes are zero. */
 struct uuid_text format_uuid(const uint8_t uuid[16]);
 
-/* ------------------------------------------------------------------- message.c ------------------------------------------- */
+/* ------------------------------------------------------------------- message.c ------------------------------------ */
 
 /* One sentence on stderr: "untorn: vol.img: ...". Control characters are shown as '?'. */
 void print_error(const char *format, ...) PRINTF_LIKE(1);
@@ -162,7 +162,7 @@ const char *system_strerror(int err);
 /* The sentence, a pointer to --help, and CLI_USAGE. */
 int usage_error(const struct command *command, const char *format, ...) PRINTF_LIKE(2);
 
-/* ------------------------------------------------------------------- target.c -------------------------------------------- */
+/* ------------------------------------------------------------------- target.c ------------------------------------- */
 
 struct target {
 	const char *path;
@@ -172,8 +172,8 @@ struct target {
 };
 
 /*
- * Open the medium, or the medium and the volume on it, read-only or for writing. Returns 0, or a negative errno after the
- * sentence that says what is wrong with path has been printed; target is closed then.
+ * Open the medium, or the medium and the volume on it, read-only or for writing. Returns 0, or a negative errno after
+ * the sentence that says what is wrong with path has been printed; target is closed then.
  */
 int target_open_media(struct target *target, const char *path, const struct common_options *common, bool read_only);
 int target_open(struct target *target, const char *path, const struct common_options *common, bool read_only);
@@ -188,11 +188,11 @@ void cleanup_target(struct target *target);
 /* The sentence for an errno that the library returned for path, without the path; see <untorn/error.h>. */
 const char *target_strerror(int err);
 
-/* -------------------------------------------------------------------- json.c --------------------------------------------- */
+/* -------------------------------------------------------------------- json.c -------------------------------------- */
 
 /*
- * The JSON array on stdout, one object at a time, so that its length costs no memory. json_array_add() prints object and
- * frees it.
+ * The JSON array on stdout, one object at a time, so that its length costs no memory. json_array_add() prints object
+ * and frees it.
  */
 struct json_array {
 	uint64_t count;
@@ -212,7 +212,7 @@ struct json_object *json_new_object(void);
 struct json_object *json_new_list(void);
 void json_list_add(struct json_object *list, struct json_object *value);
 
-/* ------------------------------------------------------------------ describe.c ------------------------------------------- */
+/* ------------------------------------------------------------------ describe.c ------------------------------------ */
 
 struct version_text {
 	char text[16];
@@ -234,7 +234,7 @@ struct sector_text format_sectors(const struct untorn_btt_info *info);
 /* The volume with its arenas as a JSON object. */
 struct json_object *describe_volume(const struct target *target);
 
-/* ------------------------------------------------------------------ progress.c ------------------------------------------- */
+/* ------------------------------------------------------------------ progress.c ------------------------------------ */
 
 /* A line on stderr that shows how far a long work is: only on a terminal, only after it has taken a second. */
 struct progress {
@@ -250,19 +250,19 @@ void progress_update(struct progress *progress, uint64_t done);
 void progress_hide(struct progress *progress); /* wipe the line before something else is printed */
 void progress_end(struct progress *progress);  /* wipe the line for good */
 
-/* ------------------------------------------------------------------- sparse.c -------------------------------------------- */
+/* ------------------------------------------------------------------- sparse.c ------------------------------------- */
 
 /*
- * The length of the run at p, counted in pieces (the last may be shorter), that is all zeros or has no piece of zeros. len
- * and piece are not 0.
+ * The length of the run at p, counted in pieces (the last may be shorter), that is all zeros or has no piece of
+ * zeros. len and piece are not 0.
  */
 size_t sparse_run(const uint8_t *p, size_t len, size_t piece, bool *ret_zero);
 
-/* ----------------------------------------------------------------- unfinished.c ------------------------------------------ */
+/* ----------------------------------------------------------------- unfinished.c ----------------------------------- */
 
 /*
- * A file that is to vanish when the command does not finish: on failure through unfinished_remove(), and when a signal ends
- * the program. One at a time.
+ * A file that is to vanish when the command does not finish: on failure through unfinished_remove(), and when a
+ * signal ends the program. One at a time.
  */
 int unfinished_begin(const char *path); /* 0 or -ENOMEM */
 void unfinished_done(void);             /* keep the file */

@@ -2,8 +2,8 @@
 /*
  * untorn check: find everything that is wrong with a volume, and mend what can be mended.
  *
- * A repair checks twice under one lock: first the plan, which is printed in full before anything is written, then the same
- * again with the steps applied. Exit statuses are fsck's.
+ * A repair checks twice under one lock: first the plan, which is printed in full before anything is written, then the
+ * same again with the steps applied. Exit statuses are fsck's.
  */
 #include <inttypes.h>
 
@@ -47,7 +47,7 @@ struct checking {
 	size_t plan_size;
 };
 
-/* ------------------------------------------------------------------ text ------------------------------------------------- */
+/* ------------------------------------------------------------------ text ------------------------------------------ */
 
 /* How seen and expected of a finding read best. */
 enum number_style { STYLE_DECIMAL, STYLE_BELOW, STYLE_HEX, STYLE_NONE };
@@ -186,7 +186,7 @@ static void print_step(struct checking *checking, const struct untorn_repair_ste
 	fprintf(out, "\n");
 }
 
-/* ------------------------------------------------------------------ JSON ------------------------------------------------- */
+/* ------------------------------------------------------------------ JSON ------------------------------------------ */
 
 static void add_place(struct json_object *object, enum untorn_finding_kind kind, int arena, const char *field,
 		      uint64_t index, uint64_t off)
@@ -248,7 +248,7 @@ static void add_summary(struct checking *checking, const struct untorn_btt_check
 	json_array_add(&checking->array, object);
 }
 
-/* ----------------------------------------------------------------- callbacks --------------------------------------------- */
+/* ----------------------------------------------------------------- callbacks -------------------------------------- */
 
 static int on_finding(void *arg, const struct untorn_finding *finding)
 {
@@ -288,7 +288,7 @@ static void on_progress(void *arg, uint64_t done, uint64_t total)
 	progress_update(&checking->progress, done);
 }
 
-/* ------------------------------------------------------------------ check ------------------------------------------------ */
+/* ------------------------------------------------------------------ check ----------------------------------------- */
 
 /* One pass over the volume. Findings and steps are printed unless the pass applies a plan that was printed before. */
 static int check(struct checking *checking, const struct target *target, enum untorn_repair_mode mode,

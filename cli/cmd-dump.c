@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * untorn dump: the structures of a volume as they are on the medium, for people who look into the format. Opens read-only.
- * What the map shows is after the replay that opening does in memory; info blocks and flogs are shown as stored.
+ * untorn dump: the structures of a volume as they are on the medium, for people who look into the format. Opens
+ * read-only. What the map shows is after the replay that opening does in memory; info blocks and flogs are shown as
+ * stored.
  */
 #include <ctype.h>
 #include <getopt.h>
@@ -57,7 +58,7 @@ static const struct option_row options[] = {
 
 static struct json_array array;
 
-/* ---------------------------------------------------------------- info block --------------------------------------------- */
+/* ---------------------------------------------------------------- info block -------------------------------------- */
 
 enum { INFO_SIZE = 4096 };
 
@@ -165,7 +166,7 @@ static int dump_info(const struct target *target)
 	return 0;
 }
 
-/* -------------------------------------------------------------------- map ------------------------------------------------ */
+/* -------------------------------------------------------------------- map ----------------------------------------- */
 
 static void print_run(uint64_t first, uint64_t n, const struct untorn_btt_mapping *mapping)
 {
@@ -222,7 +223,7 @@ static int dump_map(const struct target *target)
 	return 0;
 }
 
-/* -------------------------------------------------------------------- flog ----------------------------------------------- */
+/* -------------------------------------------------------------------- flog ---------------------------------------- */
 
 /* A row of the table; the current slot is marked. */
 static void print_flog_slot(const struct untorn_btt_flog *flog, int slot)
@@ -315,7 +316,7 @@ static int dump_flog(const struct target *target)
 	return 0;
 }
 
-/* --------------------------------------------------------------------- lba ----------------------------------------------- */
+/* --------------------------------------------------------------------- lba ---------------------------------------- */
 
 static void print_mapping(uint64_t lba, const struct untorn_btt_mapping *mapping)
 {
@@ -360,7 +361,7 @@ static int dump_lba(const struct target *target)
 	}
 }
 
-/* --------------------------------------------------------------------- run ----------------------------------------------- */
+/* --------------------------------------------------------------------- run ---------------------------------------- */
 
 /* Returns 0, or -ERANGE after a sentence. */
 static int check_lbas(const struct target *target, const struct range_option *range)

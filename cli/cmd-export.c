@@ -2,8 +2,9 @@
 /*
  * untorn export: copy all sectors of a volume out as raw data.
  *
- * A regular destination is written under a temporary name beside it and renamed when it is complete, so that DEST is never
- * there in part and an old DEST survives a failure. Zeros become holes in it. Pipes and devices are written in order.
+ * A regular destination is written under a temporary name beside it and renamed when it is complete, so that DEST is
+ * never there in part and an old DEST survives a failure. Zeros become holes in it. Pipes and devices are written in
+ * order.
  */
 #include <fcntl.h>
 #include <inttypes.h>
@@ -48,7 +49,7 @@ struct export
 	struct progress progress;
 };
 
-/* --------------------------------------------------------------- destination --------------------------------------------- */
+/* --------------------------------------------------------------- destination -------------------------------------- */
 
 static int refuse_dest(const struct export *export, const struct stat *st)
 {
@@ -144,7 +145,7 @@ static int finish_dest(struct export *export)
 	return 0;
 }
 
-/* ------------------------------------------------------------------ output ----------------------------------------------- */
+/* ------------------------------------------------------------------ output ---------------------------------------- */
 
 static int write_all(struct export *export, const uint8_t *data, size_t len, uint64_t off)
 {
@@ -201,7 +202,7 @@ static int put_zeros(struct export *export, uint64_t len)
 	return r;
 }
 
-/* ------------------------------------------------------------------ volume ----------------------------------------------- */
+/* ------------------------------------------------------------------ volume ---------------------------------------- */
 
 static int print_read_error(const struct export *export, uint64_t lba, int err)
 {
@@ -267,7 +268,7 @@ static int copy(struct export *export)
 	return 0;
 }
 
-/* ------------------------------------------------------------------- run ------------------------------------------------- */
+/* ------------------------------------------------------------------- run ------------------------------------------ */
 
 static int export_volume(struct export *export)
 {

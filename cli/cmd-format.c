@@ -2,9 +2,9 @@
 /*
  * untorn format: make an empty volume.
  *
- * Nothing is changed before everything that could be lost has been looked for, by the library (BTTs, pools, label areas)
- * and by libblkid (file systems, partition tables, RAID, encryption). A format that fails afterwards takes back what it
- * did to the file: a new file goes, a grown one gets its size back.
+ * Nothing is changed before everything that could be lost has been looked for, by the library (BTTs, pools, label
+ * areas) and by libblkid (file systems, partition tables, RAID, encryption). A format that fails afterwards takes
+ * back what it did to the file: a new file goes, a grown one gets its size back.
  */
 #include <blkid/blkid.h>
 #include <fcntl.h>
@@ -52,7 +52,7 @@ static const struct option_row options[] = {
 	{NULL},
 };
 
-/* ------------------------------------------------------------- what would be lost --------------------------------------- */
+/* ------------------------------------------------------------- what would be lost --------------------------------- */
 
 /* Signatures of file systems, partition tables and the like are all this close to an end of the device. */
 #define PROBE_SPAN (4ull << 20)
@@ -70,7 +70,7 @@ static int copy_span(struct untorn_media *media, int fd, uint64_t off, uint64_t 
 	return pwrite(fd, bytes, len, (off_t)off) == (ssize_t)len ? 0 : -EIO;
 }
 
-/* libblkid reads files; device DAX can only be mapped. It gets a sparse file of the same size with both ends of the device. */
+/* libblkid reads files; device DAX can only be mapped. It gets a sparse file with both ends of the device. */
 static int copy_ends(struct untorn_media *media, int *ret_fd)
 {
 	uint64_t size = untorn_media_size(media), span = size < PROBE_SPAN ? size : PROBE_SPAN;
@@ -100,8 +100,8 @@ static int open_for_probe(const char *path, struct untorn_media *media, int *ret
 }
 
 /*
- * Returns 0 when libblkid finds nothing at path, -EEXIST after a sentence when it does or cannot look. media is the open
- * target, or NULL for a file too short to be one.
+ * Returns 0 when libblkid finds nothing at path, -EEXIST after a sentence when it does or cannot look. media is the
+ * open target, or NULL for a file too short to be one.
  */
 static int refuse_foreign_content(const char *path, struct untorn_media *media)
 {
@@ -161,8 +161,8 @@ static int refuse_own_content(const struct target *target)
 }
 
 /*
- * Look at the target as it is. The medium is opened for that also with --force, which tells whether another process uses it.
- * A file that is too short to be a medium holds nothing that the library knows.
+ * Look at the target as it is. The medium is opened for that also with --force, which tells whether another process
+ * uses it. A file that is too short to be a medium holds nothing that the library knows.
  */
 static int refuse_loss(const char *path, uint64_t size)
 {
@@ -180,7 +180,7 @@ static int refuse_loss(const char *path, uint64_t size)
 	return refuse_foreign_content(path, target.media);
 }
 
-/* ---------------------------------------------------------------- the file ----------------------------------------------- */
+/* ---------------------------------------------------------------- the file ---------------------------------------- */
 
 /* What has to be taken back when the format fails. */
 struct place {
@@ -264,7 +264,7 @@ static void take_back(const struct place *place)
 			    system_strerror(errno));
 }
 
-/* ----------------------------------------------------------------- format ------------------------------------------------ */
+/* ----------------------------------------------------------------- format ----------------------------------------- */
 
 static void print_format_error(const struct target *target, int err)
 {

@@ -2,9 +2,9 @@
 /*
  * untorn import: copy raw data into a volume, from lba 0 on.
  *
- * The source is read as a row of extents: data, and zeros (holes of a file, and buffers that turn out to be all zeros).
- * Data is written buffered, zeros become the zero state of map entries, and one flush at the end makes the whole durable.
- * A power cut before that leaves each sector either old or new.
+ * The source is read as a row of extents: data, and zeros (holes of a file, and buffers that turn out to be all
+ * zeros). Data is written buffered, zeros become the zero state of map entries, and one flush at the end makes the
+ * whole durable. A power cut before that leaves each sector either old or new.
  */
 #include <fcntl.h>
 #include <inttypes.h>
@@ -45,7 +45,7 @@ struct import {
 	struct progress progress;
 };
 
-/* ------------------------------------------------------------------ source ----------------------------------------------- */
+/* ------------------------------------------------------------------ source ---------------------------------------- */
 
 /* A source that cannot be sought in is read to its end. */
 static int open_source(struct import *import)
@@ -125,7 +125,7 @@ static ssize_t fill(struct import *import)
 	return (ssize_t)len;
 }
 
-/* ------------------------------------------------------------------ volume ----------------------------------------------- */
+/* ------------------------------------------------------------------ volume ---------------------------------------- */
 
 static int print_write_error(const struct import *import, int err)
 {
@@ -256,7 +256,7 @@ static int copy(struct import *import)
 	return r < 0 ? r : flush(import);
 }
 
-/* -------------------------------------------------------------------- run ------------------------------------------------ */
+/* -------------------------------------------------------------------- run ----------------------------------------- */
 
 static int import_source(struct import *import)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * untorn info: what a volume is, and a drawing of where its parts are on the medium. Opens read-only: interrupted writes are
- * finished in memory only.
+ * untorn info: what a volume is, and a drawing of where its parts are on the medium. Opens read-only: interrupted
+ * writes are finished in memory only.
  */
 #include <inttypes.h>
 
@@ -18,7 +18,7 @@ static const struct option_row options[] = {
 	{NULL},
 };
 
-/* ------------------------------------------------------------------ facts ------------------------------------------------ */
+/* ------------------------------------------------------------------ facts ----------------------------------------- */
 
 static const char *durability(enum untorn_media_kind kind)
 {
@@ -56,7 +56,7 @@ static void print_facts(const struct target *target)
 	       untorn_media_size(target->media), untorn_media_kind_name(kind), durability(kind));
 }
 
-/* ----------------------------------------------------------------- drawing ----------------------------------------------- */
+/* ----------------------------------------------------------------- drawing ---------------------------------------- */
 
 enum { BOX_WIDTH = 62 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What goes to stderr: one line for each thing to say. Names of files and processes are others' text, so control characters
- * in them do not reach the terminal.
+ * What goes to stderr: one line for each thing to say. Names of files and processes are others' text, so control
+ * characters in them do not reach the terminal.
  */
 #include <stdarg.h>
 #include <string.h>

@@ -11,7 +11,7 @@
 
 enum { OPTION_HELP = 256, OPTION_ROWS };
 
-/* ------------------------------------------------------------------- types ----------------------------------------------- */
+/* ------------------------------------------------------------------- types ---------------------------------------- */
 
 static int store_switch(const char *text, void *value)
 {
@@ -87,7 +87,7 @@ const uint8_t *uuid_option_get(const struct uuid_option *option)
 	return option->given ? option->bytes : NULL;
 }
 
-/* -------------------------------------------------------------------- help ----------------------------------------------- */
+/* -------------------------------------------------------------------- help ---------------------------------------- */
 
 /* One option: its name and value in the first column, the lines of its help in the second. */
 static void print_option(const char *name, const char *arg, int has_arg, const char *help)
@@ -123,7 +123,7 @@ static void print_command_help(const struct command *command)
 	printf("\nExamples:\n%s\nThe manual: man untorn-%s\n", command->examples, command->name);
 }
 
-/* ------------------------------------------------------------------- parsing --------------------------------------------- */
+/* ------------------------------------------------------------------- parsing -------------------------------------- */
 
 static size_t count_rows(const struct command *command)
 {
@@ -134,7 +134,7 @@ static size_t count_rows(const struct command *command)
 	return n;
 }
 
-/* Returns 0, 1 when --help was answered, or CLI_USAGE. *ret_first: the index in argv of the first positional argument. */
+/* Returns 0, 1 when --help was answered, or CLI_USAGE. *ret_first: the index of the first positional argument. */
 static int parse_options(const struct command *command, int argc, char **argv, int *ret_first)
 {
 	size_t n = count_rows(command);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Numbers, sizes and uuids between text and value. Input is strict: the whole text must be the number, without signs, blanks
- * or digits that do not fit, so that a typing error never becomes a size.
+ * Numbers, sizes and uuids between text and value. Input is strict: the whole text must be the number, without signs,
+ * blanks or digits that do not fit, so that a typing error never becomes a size.
  */
 #include <string.h>
 #include <uuid/uuid.h>

@@ -2,8 +2,8 @@
 /*
  * Open what a command works on, and say in one sentence why it cannot be.
  *
- * A volume is opened on a medium; both are closed together, the volume first, so that what it holds back is written while the
- * medium is still there.
+ * A volume is opened on a medium; both are closed together, the volume first, so that what it holds back is written
+ * while the medium is still there.
  */
 #include <sys/stat.h>
 

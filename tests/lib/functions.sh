@@ -4,7 +4,7 @@
 # Helpers for shell tests. A test sources this file after `set -euo pipefail`; it then works in a directory of its own,
 # which goes away at the end, and has `untorn` on its PATH (build/run or meson sets it).
 #
-# A check that fails prints what was seen and expected and ends the test with 1. A test that cannot run here ends with 77.
+# A check that fails prints what was seen and expected and ends the test with 1. One that cannot run here ends with 77.
 
 source_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 fixtures_dir=$source_dir/tests/fixtures
@@ -109,8 +109,8 @@ assert_missing() {
 	[[ ! -e $1 ]] || fail "$1 exists"
 }
 
-# run_status STATUS COMMAND...: run it and check its exit status. Leaves its output in $out and $err, and notes (where /tmp is
-# in memory, a format has one) in $notes.
+# run_status STATUS COMMAND...: run it and check its exit status. Leaves its output in $out and $err, and notes (a
+# format has one where /tmp is in memory) in $notes.
 run_status() {
 	local expected=$1 status=0
 	shift

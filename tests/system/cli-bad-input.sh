@@ -43,7 +43,8 @@ overwritten() {
 	remember "$file"
 	for options in "" "--size 640M" "--profile pmemblk" "--btt-version 2.0 --sector-size 512 --json"; do
 		# shellcheck disable=SC2086
-		assert_refused 1 "$file: holds data already \($regex\); --force overwrites it$" untorn format "$file" $options
+		assert_refused 1 "$file: holds data already \($regex\); --force overwrites it$" \
+			untorn format "$file" $options
 		assert_unchanged
 	done
 	assert_ok untorn format "$file" --force
@@ -89,7 +90,8 @@ printf 'LUKS\xba\xbe\x00\x01' | dd of=luks conv=notrunc status=none
 printf 'aes\0' | dd of=luks bs=1 seek=8 conv=notrunc status=none
 # One Linux partition from sector 2048 on.
 truncate -s 20M dos
-printf '\x00\x00\x00\x00\x83\x00\x00\x00\x00\x08\x00\x00\x00\x40\x00\x00' | dd of=dos bs=1 seek=446 conv=notrunc status=none
+printf '\x00\x00\x00\x00\x83\x00\x00\x00\x00\x08\x00\x00\x00\x40\x00\x00' |
+	dd of=dos bs=1 seek=446 conv=notrunc status=none
 printf '\x55\xaa' | dd of=dos bs=1 seek=510 conv=notrunc status=none
 
 foreign="ext4:ext4 vfat:vfat swap:swap luks:crypto_LUKS dos:dos.partition.table"

@@ -10,7 +10,7 @@ set -euo pipefail
 assert_ok untorn format vol --size 32M
 head -c 8M /dev/urandom >data
 
-# An import from a pipe holds the volume until the pipe ends. When it has taken more than a pipe can buffer, it is at work.
+# An import from a pipe holds the volume until the pipe ends. When it has taken more than a pipe can buffer, it has it.
 mkfifo pipe
 untorn import vol pipe &
 pid=$!
@@ -19,8 +19,8 @@ exec 3>pipe
 cat data >&3
 
 busy="^untorn: vol: in use by process $pid \(untorn\); stop it first$"
-for command in "format vol" "format vol --force" "format vol --force --size 64M" "info vol" "dump vol" "import vol data" \
-	"export vol out" "export vol -"; do
+for command in "format vol" "format vol --force" "format vol --force --size 64M" "info vol" "dump vol" \
+	"import vol data" "export vol out" "export vol -"; do
 	# shellcheck disable=SC2086
 	assert_refused 1 "$busy" untorn $command
 	assert_equal "size of the file in use" "$(size_of vol)" $((32 << 20))

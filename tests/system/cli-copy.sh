@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# untorn import and export: the same bytes back, through files and pipes, holes stay holes, what does not fit is refused, and
-# a failed export leaves nothing behind.
+# untorn import and export: the same bytes back, through files and pipes; holes stay holes; what does not fit is
+# refused; and a failed export leaves nothing behind.
 
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/functions.sh"
@@ -10,8 +10,8 @@ requires jq
 
 # states VOLUME: "normal 3 zero 5", sectors by state.
 states() {
-	untorn dump "$1" --map --json |
-		jq -r 'reduce .[] as $r ({}; .[$r.state] += $r.sectors) | to_entries | sort_by(.key) | map("\(.key) \(.value)") | join(" ")'
+	untorn dump "$1" --map --json | jq -r 'reduce .[] as $run ({}; .[$run.state] += $run.sectors) |
+		to_entries | sort_by(.key) | map("\(.key) \(.value)") | join(" ")'
 }
 
 # assert_no_temporary: no export left the file that it writes to before it is complete.
@@ -164,7 +164,8 @@ assert_equal "what a failed export left" "$(ls -A clean)" ""
 assert_refused 1 "lba 74 is in error state" untorn export pmemblk-512.pool old --force
 assert_no_temporary
 assert_unchanged
-assert_refused 1 "1 sector could not be read and is zeros in clean/out$" untorn export pmemblk-512.pool clean/out --ignore-errors
+assert_refused 1 "1 sector could not be read and is zeros in clean/out$" \
+	untorn export pmemblk-512.pool clean/out --ignore-errors
 tail -c +$((74 * 512 + 1)) clean/out | head -c 512 >sector || :
 assert_equal "the sector in error state" "$(tr -d '\0' <sector | wc -c)" 0
 # All other sectors are those of tests/fixtures/README.md, where lba 74 counts as 0xEE bytes.

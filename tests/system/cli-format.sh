@@ -9,8 +9,8 @@ requires jq
 
 # ------------------------------------------------------------ layouts, sectors
 
-# The sectors of 33 MiB as the format's geometry gives them: (A - 24576 - 4096) / (internal + 4) - 256 where A is what is
-# behind the base, minus the info blocks that 8192 of the 24576 stand for.
+# The sectors of 33 MiB by the rules of the format (docs/SPEC.md 3): two info blocks, the flog and room for the map's
+# rounding are taken off, then each block has its data and a map entry, and 256 blocks are spare.
 sectors() {
 	local base=$1 internal=$2
 	echo $((((33 << 20) - base - 8192 - 16384 - 4096) / (internal + 4) - 256))
@@ -20,7 +20,8 @@ while read -r size data meta internal; do
 	for version in 1.1 2.0; do
 		base=4096
 		[[ $version == 1.1 ]] || base=0
-		assert_json untorn format "v$version-$size" --size 33M --sector-size "$size" --btt-version $version --json
+		assert_json untorn format "v$version-$size" --size 33M --sector-size "$size" \
+			--btt-version $version --json
 		assert_jq '.[0].sector_size' "$data"
 		assert_jq '.[0].meta_size' "$meta"
 		assert_jq '.[0].version' $version

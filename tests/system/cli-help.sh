@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# Every command has a --help with synopsis, options and examples, and a manual that knows the same options. Wrong usage is
-# one sentence and a pointer to --help.
+# Every command has a --help with synopsis, options and examples, and a manual that knows the same options. Wrong usage
+# is one sentence and a pointer to --help.
 
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/functions.sh"
@@ -51,7 +51,8 @@ for command in $commands; do
 	assert_refused $usage "is one argument too many; try" untorn "$command" a b c d
 	assert_refused $usage "--help takes no value; try" untorn "$command" --help=x
 	assert_refused $usage "--medium.*value is missing; try" untorn "$command" vol.img --medium
-	assert_refused $usage "'wood' is not auto, cacheline, byte, page or volatile" untorn "$command" --medium wood vol.img
+	assert_refused $usage "'wood' is not auto, cacheline, byte, page or volatile" \
+		untorn "$command" --medium wood vol.img
 done
 
 # Each manual belongs to a command.

@@ -41,7 +41,7 @@ END
 
 # -------------------------------------------------------------------- drawing
 
-# Every part of the medium is in the drawing, in ascending order and without gaps: each begins where the one before ends.
+# Every part of the medium is in the drawing, in order and without gaps: each begins where the one before ends.
 assert_ok untorn format vol --size 32M
 assert_ok untorn info vol
 end=0 rows=0
@@ -62,7 +62,8 @@ done
 # Several arenas: two are drawn, of many alike the first and the last.
 if untorn format huge --size 6T >format.out 2>&1; then # some file systems have smaller files only
 	assert_ok untorn info huge
-	assert_equal "arenas drawn" "$(grep -oE '== arena [0-9]+:' <<<"$out" | tr -dc '0-9\n' | paste -sd ' ')" "0 10 11"
+	drawn=$(grep -oE '== arena [0-9]+:' <<<"$out" | tr -dc '0-9\n' | paste -sd ' ')
+	assert_equal "arenas drawn" "$drawn" "0 10 11"
 	assert_match "arenas left out" "$out" "== arenas 1 to 9: laid out as arena 0 =="
 	assert_json untorn info huge --json
 	assert_jq '.[0].arenas | length' 12

@@ -12,7 +12,8 @@ for page in cli/man/*.1 nbdkit/*.1; do
 	[[ -e $page ]] || fail "$page: no manual"
 	mandoc -T lint -W warning "$page" >"$tmp/lint" || fail "$(<"$tmp/lint")"
 	assert_equal "lint of $page" "$(<"$tmp/lint")" ""
-	sed 's/\\-/-/g' "$page" | grep -oE '(nbdkit-)?untorn[a-z-]* ?\(1\)' | sed 's/ *(1)//' | sort -u | while read -r name; do
+	names=$(sed 's/\\-/-/g' "$page" | grep -oE '(nbdkit-)?untorn[a-z-]* ?\(1\)' | sed 's/ *(1)//' | sort -u)
+	for name in $names; do
 		[[ -e cli/man/$name.1 || -e nbdkit/$name.1 ]] || fail "$page refers to $name(1), which does not exist"
 	done
 done

@@ -32,7 +32,7 @@ assert_equal "notes of info" "$notes" ""
 
 # ------------------------------------------------------------------- a full disk
 
-full="(the file system is full, and the sparse file needs space in it; make room and try again|No space left on device)$"
+full="(the file system is full, and the sparse file needs space in it; make room.*|No space left on device)$"
 
 # A volume on it takes what fits. After room was made, which on tmpfs even reading a hole needs, it is consistent, and
 # every sector is old or new.
