@@ -131,3 +131,23 @@ daemon child commit=0
 nbd-fault "$uri" child 4096 $((1 << 20)) || fail "a file that is cut"
 kill -0 "$nbdkit_pid" || fail "the server died of the fault"
 end_daemon TERM
+
+# The file system under a sparse volume gets full: an error that says so, and everything else goes on.
+mkdir small
+if mount -t tmpfs -o size=6M untorn-test small 2>/dev/null; then
+	cleanup "umount '$tmp/small'"
+	new_volume small/vol
+	head -c 1M /dev/zero >small/other
+	daemon small/vol
+	head -c 1M /dev/urandom >data
+	nbdcopy --flush -- data "$uri"
+	head -c 12M /dev/urandom >large
+	run_status 1 nbdcopy --flush -- large "$uri"
+	assert_match "what the client is told" "$err" "No space left on device"
+	kill -0 "$nbdkit_pid" || fail "the server died of a full file system"
+	end_daemon TERM
+	rm small/other # tmpfs needs room to show holes through a mapping
+	assert_pending 0 small/vol
+else
+	echo "without root: a full file system is not tried"
+fi
