@@ -14,7 +14,8 @@
  *
  * A load or store that faults (the file was truncated under us, memory is poisoned, a sparse file meets a full file
  * system) becomes -EIO or -ENOSPC for that request. For that the library installs a SIGBUS handler at the first
- * open; a fault that is not its own goes to the handler that was installed before.
+ * open; a fault that is not its own goes to the handler that was installed before. A thread that blocks SIGBUS does
+ * without: the kernel ends the process at such a fault.
  *
  * After a data sync has failed, the operating system may have dropped what it could not write. From then on every
  * persist on that medium returns -EIO, until it is closed and opened again. Reads go on.
