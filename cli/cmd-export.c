@@ -251,8 +251,11 @@ static int copy(struct export *export)
 
 		progress_update(&export->progress, export->done);
 		r = untorn_btt_extent(export->target.btt, lba, most, &n, &zero);
-		if (r < 0)
-			return print_read_error(export, lba, r);
+		/* Unreadable map: read it sector by sector, to name the first one or to go around it. */
+		if (r < 0) {
+			n = most;
+			zero = 0;
+		}
 		if (zero) {
 			r = put_zeros(export, n * info->sector_size);
 		} else {

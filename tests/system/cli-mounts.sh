@@ -41,7 +41,13 @@ head -c 8M /dev/urandom >data
 assert_ok untorn import memory/vol first
 head -c 300K /dev/zero >memory/filler
 assert_refused 1 "^untorn: memory/vol: .*$full" untorn import memory/vol data
-rm memory/filler
+# Now a hole cannot be read: the first sector in one is named, or zeros take the place of all of them.
+assert_refused 1 "^untorn: memory/vol: lba [0-9]+ cannot be read: [^;]*; --ignore-errors exports zeros in its place$" \
+	untorn export memory/vol out
+assert_refused 1 "^untorn: memory/vol: [0-9]+ sectors could not be read and are zeros in out$" \
+	untorn export memory/vol out --ignore-errors
+assert_equal "size of the export" "$(size_of out)" $((16104 * 4096))
+rm memory/filler out
 assert_ok untorn check memory/vol
 assert_ok untorn export memory/vol out
 for ((i = 0; i < 50; i++)); do
