@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * nbd-requests model URI SECTOR_SIZE: every kind of request, of any offset and length, against a plain array that
+ * nbd-requests model URI SECTOR_SIZE ROUNDS: every kind of request, of any offset and length, against a plain array that
  * says what must be read. Two connections take turns, so what one does must be seen by the other at once. The export must be
  * empty. It holds random data afterwards, all of it flushed.
  *
@@ -13,7 +13,7 @@
 
 #include "nbd-client.h"
 
-enum { ROUNDS = 2500, HOT = 40 /* sectors at each end, where most requests go */ };
+enum { HOT = 40 /* sectors at each end, where most requests go */ };
 
 static struct nbd_handle *clients[2];
 static uint64_t size, nlba;
@@ -219,7 +219,7 @@ static void check_promises(struct nbd_handle *nbd)
 	REQUIRE(nbd_get_block_size(nbd, LIBNBD_SIZE_MAXIMUM) == 32 << 20);
 }
 
-static int run_model(const char *uri)
+static int run_model(const char *uri, unsigned rounds)
 {
 	for (size_t i = 0; i < 2; i++)
 		clients[i] = nbd_client_connect(uri);
@@ -234,7 +234,7 @@ static int run_model(const char *uri)
 
 	check_all(clients[0]);
 	check_extents(clients[1], 0);
-	for (unsigned i = 0; i < ROUNDS; i++) {
+	for (unsigned i = 0; i < rounds; i++) {
 		do_request(clients[i % 2]);
 		if (i % 500 == 0)
 			check_extents(clients[i / 500 % 2], random_next(&random_state) % size);
@@ -244,7 +244,7 @@ static int run_model(const char *uri)
 	check_bounds(clients[0]);
 	check_fast_zero(clients[1]);
 	check_extents(clients[0], 0);
-	for (unsigned i = 0; i < ROUNDS / 10; i++)
+	for (unsigned i = 0; i < rounds / 10; i++)
 		do_request(clients[i % 2]);
 	NBD(nbd_flush(clients[0], 0));
 	check_all(clients[1]);
@@ -272,12 +272,12 @@ static int run_refuse(const char *uri)
 
 int main(int argc, char **argv)
 {
-	if (argc == 4 && strcmp(argv[1], "model") == 0) {
+	if (argc == 5 && strcmp(argv[1], "model") == 0) {
 		sector = (uint32_t)atoi(argv[3]);
-		return run_model(argv[2]);
+		return run_model(argv[2], (unsigned)atoi(argv[4]));
 	}
 	if (argc == 3 && strcmp(argv[1], "refuse") == 0)
 		return run_refuse(argv[2]);
-	fprintf(stderr, "usage: nbd-requests model URI SECTOR_SIZE | refuse URI\n");
+	fprintf(stderr, "usage: nbd-requests model URI SECTOR_SIZE ROUNDS | refuse URI\n");
 	return 2;
 }
