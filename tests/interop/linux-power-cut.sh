@@ -9,7 +9,7 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 requires untorn stamp-file stamp-writer
 
-rounds=4
+rounds=3
 acks=$tmp/acks.img
 ack_space=1048576
 truncate -s 32M "$acks"

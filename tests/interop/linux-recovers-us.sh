@@ -44,7 +44,7 @@ done
 GUEST
 
 # Kill until a write was interrupted, so that Linux has something to recover; it is a matter of luck, so not for ever.
-most_kills=8
+most_kills=6
 round=1
 for boot in 1 2; do
 	n=0 kills=0 recoverable=0

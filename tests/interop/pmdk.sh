@@ -73,7 +73,7 @@ done
 # Killed in mid-write, by turns we and they, on their pool and on ours. Each turn kills until a write was interrupted, so that
 # the other has something to recover; it is a matter of luck, so not for ever.
 acks=$tmp/acks
-most_kills=8
+most_kills=6
 for size in 512 520 4096 4104; do
 	for pool in "$tmp/ours-$size.pool" "$tmp/theirs-$size.pool"; do
 		rm -f "$acks" "$pool"
