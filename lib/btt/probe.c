@@ -13,16 +13,26 @@ enum sight {
 	INTACT,
 };
 
+/*
+ * Where the first arena's backup is, judged by the container's size alone (SPEC 1.4). What the block itself says does not
+ * count: it may be a sector's content, and lead to another sector.
+ */
+static uint64_t backup_off(const struct btt_profile *profile, uint64_t size)
+{
+	return round_down(min_u64(size - profile->base, BTT_ARENA_MAX), BTT_BLOCK) - BTT_BLOCK;
+}
+
 static int look(struct untorn_media *media, const struct btt_profile *profile, enum sight *ret_sight,
 		bool *ret_backup_agrees)
 {
+	uint64_t size = untorn_media_size(media);
 	struct btt_info_block block, backup;
 	struct btt_info info;
 	int r;
 
 	*ret_sight = NOTHING;
 	*ret_backup_agrees = false;
-	if (untorn_media_size(media) < profile->base + BTT_ARENA_MIN)
+	if (size < profile->base + BTT_ARENA_MIN)
 		return 0;
 	r = info_read(media, profile->base, &block);
 	if (r < 0)
@@ -43,7 +53,8 @@ static int look(struct untorn_media *media, const struct btt_profile *profile, e
 		return 0;
 	}
 	*ret_sight = INTACT;
-	if (!geometry_fault(&info.geometry, untorn_media_size(media) - profile->base)) {
+	if (!geometry_fault(&info.geometry, size - profile->base) &&
+	    info.geometry.info2off == backup_off(profile, size)) {
 		r = info_read(media, profile->base + info.geometry.info2off, &backup);
 		if (r < 0)
 			return r;

@@ -7,8 +7,8 @@
 
 /*
  * The layout of the BTT on media: the one asked for, or with UNTORN_BTT_AUTO the one whose pool header or first info block is
- * intact. When the bytes at 0 and at 4096 both are intact info blocks, the one that equals its backup is meant: a backup
- * lies outside the data area, where a volume's user cannot forge it.
+ * intact. When the bytes at 0 and at 4096 both are intact info blocks, the one that equals its backup is meant. Only a
+ * backup at the end of the largest arena that fits counts: there a volume's user cannot forge it.
  *
  * With a layout asked for, 0 says only that the pool header, if any, is good. Of a pool, the pool-set uuid is written to
  * ret_poolset_uuid.
