@@ -203,14 +203,18 @@ static int write_pool_header(struct untorn_media *media, const struct pool_heade
 static int check_options(const struct untorn_media *media, const struct untorn_btt_format_options *options,
 			 const struct btt_profile *profile, uint32_t sector_size)
 {
+	uint64_t narena, off;
 	struct btt_geometry g;
-	uint64_t off;
 
 	if (options->flags & ~UNTORN_BTT_FORCE || !profile || !untorn_btt_sector_size_ok(profile->layout, sector_size))
 		return -EINVAL;
 	if (untorn_media_is_read_only(media))
 		return -EROFS;
-	return geometry_arena(profile, untorn_media_size(media), sector_size, 0, &off, &g);
+	/* The last arena is the smallest: where it has room, all have. */
+	narena = geometry_narena(profile, untorn_media_size(media));
+	if (narena == 0)
+		return -ENXIO;
+	return geometry_arena(profile, untorn_media_size(media), sector_size, narena - 1, &off, &g);
 }
 
 int untorn_btt_format(struct untorn_media *media, const struct untorn_btt_format_options *options)
