@@ -40,6 +40,41 @@ static struct untorn_btt_check_options repair_options(const struct cutting *c)
 	};
 }
 
+static bool is_of_info(enum untorn_finding_kind kind)
+{
+	return kind >= UNTORN_FINDING_INFO_SIGNATURE && kind <= UNTORN_FINDING_INFO_BACKUP;
+}
+
+/*
+ * The order of the steps: an arena that nobody would open stays so until its inside is sound, and the error state is left when
+ * both copies can say so.
+ */
+static bool is_in_order(struct cutting *c, uint8_t *image)
+{
+	struct untorn_btt_check_options options = {.layout = c->s->kind->layout, .parent_uuid = c->damage->parent_uuid};
+	const struct btt_info_block *primary = (const struct btt_info_block *)(image + c->s->arena.off);
+	const struct btt_info_block *backup = (const struct btt_info_block *)(image + c->s->arena.info2_off);
+	struct untorn_media *media;
+	bool ok = true;
+
+	if (info_fault(primary) != INFO_OK)
+		return true;
+	if (strcmp(c->damage->name, "error flag") == 0)
+		return le32_get(primary->flags) || (info_fault(backup) == INFO_OK && !le32_get(backup->flags));
+	if (info_fault(sample_primary(c->s)) == INFO_OK)
+		return true;
+
+	assert_int_equal(memory_media_wrap(image, SAMPLE_SIZE, &media), 0);
+	report_make(media, options, &report);
+	untorn_media_close(media);
+	for (size_t i = 0; i < report.nfindings; i++)
+		ok &= is_of_info(report.findings[i].kind) ||
+		      untorn_finding_severity(report.findings[i].kind) == UNTORN_NOTE;
+	if (!ok)
+		report_print(&report);
+	return ok;
+}
+
 /* Repair the image where it lies, and look at the result. */
 static bool mends(struct cutting *c, uint8_t *image)
 {
@@ -78,7 +113,7 @@ static int try_image(void *arg, uint8_t *image, uint64_t id)
 			printf("... inside the repair of image %#jx of cut %zu\n", (uintmax_t)id, c->cut);
 		return r;
 	}
-	if (mends(c, image))
+	if (is_in_order(c, image) && mends(c, image))
 		return 0;
 	printf("%s, %s: image %#jx of cut %zu\n", c->s->kind->name, c->damage->name, (uintmax_t)id, c->cut);
 	return 1;
