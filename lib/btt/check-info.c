@@ -155,13 +155,18 @@ static void look_at_copy(const struct check *c, const struct btt_profile *profil
 	judge(c, profile, a, ret_copy);
 }
 
+/* Where the backup is by the container's size alone. */
+static uint64_t backup_off(const struct check_arena *a)
+{
+	return a->off + round_down(min_u64(a->room, BTT_ARENA_MAX), BTT_BLOCK) - BTT_BLOCK;
+}
+
 /*
  * The backup is where the primary says. When that cannot be believed, it is at the arena's end by the container's size, and
  * a damaged primary's word is taken where a sound block stands. SPEC 1.4.
  */
 static void look_at_backup(const struct check *c, const struct btt_profile *profile, struct check_arena *a)
 {
-	uint64_t end = a->off + round_down(min_u64(a->room, BTT_ARENA_MAX), BTT_BLOCK) - BTT_BLOCK;
 	uint64_t told = a->primary.info.geometry.info2off;
 	bool is_possible = a->primary.is_readable && told >= BTT_BLOCK && is_aligned(told, BTT_BLOCK) &&
 			   range_fits(told, BTT_BLOCK, a->room);
@@ -169,7 +174,7 @@ static void look_at_backup(const struct check *c, const struct btt_profile *prof
 	if (is_possible)
 		look_at_copy(c, profile, a, a->off + told, &a->backup);
 	if (!is_possible || (!a->backup.is_sound && !a->primary.is_sound))
-		look_at_copy(c, profile, a, end, &a->backup);
+		look_at_copy(c, profile, a, backup_off(a), &a->backup);
 }
 
 int check_infos_look(struct check *c, const struct btt_profile *profile)
@@ -208,17 +213,29 @@ static bool are_equal(const struct info_copy *x, const struct info_copy *y)
 	return memcmp(&x->block, &y->block, sizeof(x->block)) == 0;
 }
 
-enum evidence check_infos_evidence(const struct check *c)
+/*
+ * What a volume's user writes can look like an info block of another layout, with a backup where the block says. So a backup
+ * counts only at the end of the arena by the container's size, which in no layout is another one's data; but for pools of several
+ * arenas, whose ends lie in data of version 2.0.
+ */
+static bool is_beyond_users(const struct check *c, const struct btt_profile *profile, uint64_t i)
+{
+	return c->arenas[i].backup.off == backup_off(&c->arenas[i]) &&
+	       (profile->layout != UNTORN_BTT_PMEMBLK || i + 1 == c->narena);
+}
+
+enum evidence check_infos_evidence(const struct check *c, const struct btt_profile *profile)
 {
 	enum evidence best = EVIDENCE_NONE;
 
 	for (uint64_t i = 0; i < c->narena; i++) {
 		const struct check_arena *a = &c->arenas[i];
+		bool has_backup = a->backup.is_sound && is_beyond_users(c, profile, i);
 		enum evidence evidence = EVIDENCE_NONE;
 
-		if (a->backup.is_sound && are_equal(&a->primary, &a->backup))
+		if (has_backup && are_equal(&a->primary, &a->backup))
 			evidence = EVIDENCE_PAIR;
-		else if (a->backup.is_sound)
+		else if (has_backup)
 			evidence = EVIDENCE_BACKUP;
 		else if (a->primary.is_sound)
 			evidence = EVIDENCE_COPY;

@@ -118,11 +118,8 @@ static int weigh_layouts(struct check *c, const struct btt_profile **ret_profile
 		if (r < 0)
 			return r;
 
-		enum evidence evidence = check_infos_evidence(c);
+		enum evidence evidence = check_infos_evidence(c, profile);
 
-		/* There is no pool header, and where a pool's backup would be, version 1.1 has its next arena's primary. */
-		if (profile->layout == UNTORN_BTT_PMEMBLK && evidence == EVIDENCE_BACKUP)
-			evidence = EVIDENCE_COPY;
 		if (evidence > best) {
 			second = best;
 			best = evidence;

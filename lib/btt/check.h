@@ -92,14 +92,14 @@ bool check_mends(const struct check *c, int mendable);
 enum evidence {
 	EVIDENCE_NONE,
 	EVIDENCE_SIGNATURE, /* something that wants to be an info block */
-	EVIDENCE_COPY, /* a good primary without a backup, which a volume's user could have forged in another layout */
-	EVIDENCE_BACKUP, /* a good backup, where no user of a volume can write */
-	EVIDENCE_PAIR,   /* both copies, equal */
+	EVIDENCE_COPY,      /* a sound primary, which could be a sector of a volume of another layout */
+	EVIDENCE_BACKUP,    /* a sound backup where no user of a volume can write */
+	EVIDENCE_PAIR,      /* both, equal */
 };
 
 /* Read all info blocks that a volume of profile could have here and judge them one by one. -ENOMEM. */
 int check_infos_look(struct check *c, const struct btt_profile *profile);
-enum evidence check_infos_evidence(const struct check *c);
+enum evidence check_infos_evidence(const struct check *c, const struct btt_profile *profile);
 
 /* Decide what each arena is, and how many there are. */
 void check_infos_resolve(struct check *c);

@@ -325,12 +325,26 @@ static void test_forgery(void **state)
 {
 	struct untorn_btt_check_options options = {.repair = UNTORN_REPAIR_APPLY};
 	struct btt_info_block forged;
+	struct btt_info info;
 	struct sample s;
 
 	(void)state;
 	sample_copy(&originals[SAMPLE_OLD], &s);
 	forged = *sample_primary(&originals[SAMPLE_V1_1]);
 	memcpy(s.bytes + 4096, &forged, sizeof(forged));
+	report_make(s.media, options, &report);
+	assert_int_equal(report.result.errors, 0);
+
+	/* With a backup among the other sectors. */
+	info_decode(&forged, &info);
+	info.geometry.info2off = 8 * MIB;
+	info.geometry.logoff = info.geometry.info2off - 16384;
+	info.geometry.mapoff = info.geometry.logoff - 16384;
+	info.geometry.internal_nlba = 1280;
+	info.geometry.external_nlba = 1024;
+	info_encode(&info, &forged);
+	memcpy(s.bytes + 4096, &forged, sizeof(forged));
+	memcpy(s.bytes + 4096 + 8 * MIB, &forged, sizeof(forged));
 	report_make(s.media, options, &report);
 	assert_int_equal(report.result.errors, 0);
 
