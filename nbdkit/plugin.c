@@ -381,10 +381,17 @@ static int plugin_can_fua(void *handle)
 	return NBDKIT_FUA_NATIVE;
 }
 
+/* Without the zero state zeros are data: no faster than writing them, and nothing to be gained from a trim. */
 static int plugin_can_fast_zero(void *handle)
 {
 	(void)handle;
-	return 1;
+	return info.has_zero_state;
+}
+
+static int plugin_can_trim(void *handle)
+{
+	(void)handle;
+	return info.has_zero_state;
 }
 
 static int plugin_can_multi_conn(void *handle)
@@ -439,7 +446,7 @@ static uint64_t whole_sectors(uint32_t count, uint64_t offset, uint64_t *ret_lba
 	return end > first ? end - first : 0;
 }
 
-/* Zeroing a whole sector stores one map entry; at the ends of the range the library writes zeros into partial sectors. */
+/* Zeroing a whole sector stores one map entry, where it can; at the ends of the range the library writes zeros into partial sectors. */
 static int plugin_zero(void *handle, uint32_t count, uint64_t offset, uint32_t flags)
 {
 	bool fua = flags & NBDKIT_FLAG_FUA;
@@ -516,6 +523,7 @@ static struct nbdkit_plugin plugin = {
 	.can_write = plugin_can_write,
 	.can_fua = plugin_can_fua,
 	.can_fast_zero = plugin_can_fast_zero,
+	.can_trim = plugin_can_trim,
 	.can_multi_conn = plugin_can_multi_conn,
 	.can_cache = plugin_can_cache,
 	.pread = plugin_pread,

@@ -125,6 +125,7 @@ struct untorn_btt_info {
 	uint64_t base; /* media byte of the first arena */
 	int read_only;
 	int is_laid_out; /* 0: a pmemblk pool that was never written, opened read-only */
+	int has_zero_state; /* 0: sectors below 4096 bytes in a Linux layout, where Linux misreads zero-state sectors' neighbours */
 };
 
 void untorn_btt_get_info(const struct untorn_btt *btt, struct untorn_btt_info *ret_info);
@@ -189,9 +190,9 @@ int untorn_btt_pwrite(struct untorn_btt *btt, const void *buf, size_t len, uint6
 int untorn_btt_flush(struct untorn_btt *btt);
 
 /*
- * Make n sectors read as zeros by setting the zero state of their map entries; no data is written. Durable on return, with
- * or without UNTORN_BTT_DURABLE. discard and write_zeroes differ in intent only. The byte form writes zeros into
- * partial sectors at its ends. SPEC 4.
+ * Make n sectors read as zeros, durably on return, with or without UNTORN_BTT_DURABLE. Where has_zero_state says so, that sets
+ * the zero state of their map entries and no data is written; else zeros are written into those that do not read as zeros
+ * already. discard and write_zeroes differ in intent only. The byte form writes zeros into partial sectors at its ends. SPEC 4.
  */
 int untorn_btt_discard(struct untorn_btt *btt, uint64_t lba, uint64_t n);
 int untorn_btt_write_zeroes(struct untorn_btt *btt, uint64_t lba, uint64_t n);

@@ -146,6 +146,9 @@ int arena_load(struct btt_arena *a);
 int arena_replay(struct btt_arena *a);
 void arena_replay_in_memory(struct btt_arena *a);
 
+/* Whether zeros are written as a state of the map entry (io.c). */
+bool btt_has_zero_state(const struct untorn_btt *btt);
+
 /* A run of the medium that is a hole or is not: what a scan found last, all zeros at first. Container bytes. */
 struct media_run {
 	uint64_t start, end;

@@ -258,7 +258,10 @@ static bool leave_behind(struct stripe *stripe, uint32_t line)
 
 /* ------------------------------------------------------- publish, commit -------------------------------------------------- */
 
-/* The present map entries of the batch. A number from media is bounded here before it is used as a block. */
+/*
+ * The present map entries of the batch. A number from media is bounded here before it is used as a block. Each is stored back
+ * as it is: where the map is a hole of a sparse file, a full file system shows now and not after the commit point.
+ */
 static int read_map(struct batch *b)
 {
 	struct btt_arena *a = b->arena;
@@ -269,6 +272,7 @@ static int read_map(struct batch *b)
 		e->old_map = media_load32(&a->map[e->lba]);
 		if (map_entry_block(e->old_map, e->lba) >= a->info.geometry.internal_nlba)
 			return -EIO;
+		media_store32(a->media, &a->map[e->lba], e->old_map);
 	}
 	return 0;
 }

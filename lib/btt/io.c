@@ -395,18 +395,55 @@ int untorn_btt_pwrite(struct untorn_btt *btt, const void *buf, size_t len, uint6
 
 /* ------------------------------------------------------ zeros and errors -------------------------------------------------- */
 
-int untorn_btt_write_zeroes(struct untorn_btt *btt, uint64_t lba, uint64_t n)
+static int set_state(struct untorn_btt *btt, uint64_t lba, uint64_t n, uint32_t state)
 {
-	int r = check_write(btt, lba, n, 0);
+	int r = 0;
 
 	while (r == 0 && n > 0) {
 		struct piece p = first_piece(btt, lba, n);
 
-		r = arena_set_state(p.arena, p.premap, p.n, BTT_MAP_ZERO);
+		r = arena_set_state(p.arena, p.premap, p.n, state);
 		lba += p.n;
 		n -= p.n;
 	}
 	return r;
+}
+
+/* Where the zero state cannot be used, zeros are data, but for sectors that read as zeros anyway. */
+static int store_zeros(struct untorn_btt *btt, uint64_t lba, uint64_t n)
+{
+	struct source zeros = {.iov = NULL};
+	uint64_t run;
+	int r = 0, zero;
+
+	while (r == 0 && n > 0) {
+		r = untorn_btt_extent(btt, lba, n, &run, &zero);
+		if (r < 0)
+			return r;
+		if (!zero)
+			r = write_sectors(btt, lba, run, &zeros, true);
+		lba += run;
+		n -= run;
+	}
+	return r;
+}
+
+/*
+ * Linux ends the read of a page at the first zero-state sector in it, and leaves the rest of the page as it was: among
+ * sectors smaller than a page that state would spoil their neighbours. SPEC 4.
+ */
+bool btt_has_zero_state(const struct untorn_btt *btt)
+{
+	return btt->profile->layout == UNTORN_BTT_PMEMBLK || btt->sector_size >= 4096;
+}
+
+int untorn_btt_write_zeroes(struct untorn_btt *btt, uint64_t lba, uint64_t n)
+{
+	int r = check_write(btt, lba, n, 0);
+
+	if (r < 0)
+		return r;
+	return btt_has_zero_state(btt) ? set_state(btt, lba, n, BTT_MAP_ZERO) : store_zeros(btt, lba, n);
 }
 
 int untorn_btt_discard(struct untorn_btt *btt, uint64_t lba, uint64_t n)
@@ -437,12 +474,7 @@ int untorn_btt_mark_error(struct untorn_btt *btt, uint64_t lba)
 {
 	int r = check_write(btt, lba, 1, 0);
 
-	if (r < 0)
-		return r;
-
-	struct piece p = first_piece(btt, lba, 1);
-
-	return arena_set_state(p.arena, p.premap, 1, BTT_MAP_ERROR);
+	return r < 0 ? r : set_state(btt, lba, 1, BTT_MAP_ERROR);
 }
 
 /* ---------------------------------------------------------- inspect ------------------------------------------------------- */

@@ -340,6 +340,7 @@ void untorn_btt_get_info(const struct untorn_btt *btt, struct untorn_btt_info *r
 		.base = btt->profile->base,
 		.read_only = btt->read_only,
 		.is_laid_out = first->laid_out,
+		.has_zero_state = btt_has_zero_state(btt),
 	};
 	memcpy(ret_info->uuid, first->info.uuid, BTT_UUID_LEN);
 	memcpy(ret_info->parent_uuid, first->info.parent_uuid, BTT_UUID_LEN);
