@@ -23,7 +23,8 @@ static uint8_t *is_written; /* by lba: it has got a block of its own */
 /* By lba: written, then zeroed or trimmed as a whole: must be a hole. One that was never written is a hole of the file, and a file
    system may fill that with zeros as it pleases. */
 static uint8_t *is_zeroed;
-static uint8_t *has_data; /* by lba: holds something else than zeros: must not be a hole */
+static int has_zero_state; /* zeros are a state of the map, else data: then nothing is promised to be a hole */
+static uint8_t *has_data;  /* by lba: holds something else than zeros: must not be a hole */
 static uint64_t random_state = 0x756e746f726e;
 
 /* ----------------------------------------------------------------- the model --------------------------------------------- */
@@ -74,7 +75,7 @@ static void check_extent(uint64_t off, uint64_t len, uint32_t flags)
 	for (uint64_t lba = off / sector; lba * sector < off + len; lba++) {
 		if (flags && has_data[lba])
 			DIE("sector %" PRIu64 " holds data and is reported as a hole", lba);
-		if (!flags && is_zeroed[lba])
+		if (!flags && is_zeroed[lba] && has_zero_state)
 			DIE("sector %" PRIu64 " was zeroed and is not reported as a hole", lba);
 	}
 }
@@ -150,6 +151,8 @@ static void do_request(struct nbd_handle *nbd)
 	choose_range(&off, &len);
 	switch (random_next(&random_state) % 10) {
 	case 0:
+		if (!has_zero_state)
+			break;
 		NBD(nbd_trim(nbd, len, off, flags));
 		model_trim(off, len);
 		break;
@@ -193,7 +196,8 @@ static void check_bounds(struct nbd_handle *nbd)
 	NBD_FAILS(nbd_pread(nbd, buf, 2, size - 1, 0), EINVAL);
 	NBD_FAILS(nbd_pwrite(nbd, buf, 2, size - 1, 0), ENOSPC);
 	NBD_FAILS(nbd_zero(nbd, 2, size - 1, 0), ENOSPC);
-	NBD_FAILS(nbd_trim(nbd, 2, size - 1, 0), EINVAL);
+	if (has_zero_state)
+		NBD_FAILS(nbd_trim(nbd, 2, size - 1, 0), EINVAL);
 	check_read(nbd, size - 1, 1);
 }
 
@@ -209,9 +213,9 @@ static void check_promises(struct nbd_handle *nbd)
 	REQUIRE(nbd_is_read_only(nbd) == 0);
 	REQUIRE(nbd_can_flush(nbd) == 1);
 	REQUIRE(nbd_can_fua(nbd) == 1);
-	REQUIRE(nbd_can_trim(nbd) == 1);
+	REQUIRE(nbd_can_trim(nbd) == has_zero_state);
 	REQUIRE(nbd_can_zero(nbd) == 1);
-	REQUIRE(nbd_can_fast_zero(nbd) == 1);
+	REQUIRE(nbd_can_fast_zero(nbd) == has_zero_state);
 	REQUIRE(nbd_can_multi_conn(nbd) == 1);
 	REQUIRE(nbd_is_rotational(nbd) == 0);
 	REQUIRE(nbd_get_block_size(nbd, LIBNBD_SIZE_MINIMUM) == 1);
@@ -242,7 +246,8 @@ static int run_model(const char *uri, unsigned rounds)
 	check_all(clients[0]);
 	check_extents(clients[1], 0);
 	check_bounds(clients[0]);
-	check_fast_zero(clients[1]);
+	if (has_zero_state)
+		check_fast_zero(clients[1]);
 	check_extents(clients[0], 0);
 	for (unsigned i = 0; i < rounds / 10; i++)
 		do_request(clients[i % 2]);
@@ -272,12 +277,13 @@ static int run_refuse(const char *uri)
 
 int main(int argc, char **argv)
 {
-	if (argc == 5 && strcmp(argv[1], "model") == 0) {
+	if (argc == 6 && strcmp(argv[1], "model") == 0) {
 		sector = (uint32_t)atoi(argv[3]);
+		has_zero_state = strcmp(argv[5], "state") == 0;
 		return run_model(argv[2], (unsigned)atoi(argv[4]));
 	}
 	if (argc == 3 && strcmp(argv[1], "refuse") == 0)
 		return run_refuse(argv[2]);
-	fprintf(stderr, "usage: nbd-requests model URI SECTOR_SIZE ROUNDS | refuse URI\n");
+	fprintf(stderr, "usage: nbd-requests model URI SECTOR_SIZE ROUNDS state|data | refuse URI\n");
 	return 2;
 }
