@@ -31,7 +31,8 @@ struct media_ops {
 	void (*zero)(struct untorn_media *m, void *dst, size_t len);
 	void (*flush)(struct untorn_media *m, const void *p, size_t len);
 	int (*drain)(struct untorn_media *m); /* 0 or -EIO; not sticky: media_drain() makes it so */
-	void (*order)(struct untorn_media *m); /* for media that watch it, called beside the store fence; NULL: nothing */
+	void (*order)(
+		struct untorn_media *m); /* for media that watch it, called beside the store fence; NULL: nothing */
 	/* Single stores, for media that watch them; NULL: a plain atomic store. */
 	void (*store32)(struct untorn_media *m, le32 *p, uint32_t v);
 	void (*store64)(struct untorn_media *m, le64 *p, uint64_t v);
