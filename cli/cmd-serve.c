@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * untorn serve: nbdkit with our plugin as a child, from the check of the target to the removal of the last temporary file.
+ * untorn serve: nbdkit with our plugin as a child, from the check of the target to the removal of the last temporary
+ * file.
  *
- * A private directory holds the socket (unless one was asked for) and nbdkit's pid file. nbdkit writes that file when it
- * accepts connections, so the event that the file was closed means "ready": nothing here polls or sleeps.
+ * A private directory holds the socket (unless one was asked for) and nbdkit's pid file. nbdkit writes that file when
+ * it accepts connections, so the event that the file was closed means "ready": nothing here polls or sleeps.
  *
- * All signals that matter are blocked and read from a signalfd, so they are handled between two steps, never within one.
- * nbdkit runs in a process group of its own, so that a ^C on the terminal reaches it only through us, after the command of
- * --run. It ends when we are killed (--exit-with-parent).
+ * All signals that matter are blocked and read from a signalfd, so they are handled between two steps, never within
+ * one. nbdkit runs in a process group of its own, so that a ^C on the terminal reaches it only through us, after the
+ * command of --run. It ends when we are killed (--exit-with-parent).
  */
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -69,7 +70,7 @@ static char *format_text(const char *format, ...)
 	return text;
 }
 
-/* ------------------------------------------------------------------- options --------------------------------------------- */
+/* ------------------------------------------------------------------- options -------------------------------------- */
 
 static int check_options(const struct command *command)
 {
@@ -94,7 +95,7 @@ static const char *plugin_path(void)
 	return path && *path ? path : UNTORN_NBDKIT_PLUGIN;
 }
 
-/* --------------------------------------------------------------------- URI ----------------------------------------------- */
+/* --------------------------------------------------------------------- URI ---------------------------------------- */
 
 /* path with everything percent-encoded that means something in a query. */
 static char *encode_path(const char *path)
@@ -130,7 +131,7 @@ static char *make_uri(const struct server *server)
 			   (unsigned)port);
 }
 
-/* ------------------------------------------------------------------- the socket ------------------------------------------ */
+/* ------------------------------------------------------------------- the socket ----------------------------------- */
 
 /*
  * A socket that a killed server left behind refuses connections: it is removed. Anything else at that path stays.
@@ -199,7 +200,7 @@ static int make_paths(struct server *server)
 	return server->socket ? clear_socket_path(server->socket) : 0;
 }
 
-/* ------------------------------------------------------------------- children -------------------------------------------- */
+/* ------------------------------------------------------------------- children ------------------------------------- */
 
 /* Start a program with the signals that we were started with. Returns 0 or a negative errno. */
 static int spawn(struct child *child, const char *program, char **argv, const sigset_t *mask, bool is_server)
@@ -359,7 +360,7 @@ static int start(struct server *server, const char *path)
 	return r;
 }
 
-/* ------------------------------------------------------------------ serving ---------------------------------------------- */
+/* ------------------------------------------------------------------ serving --------------------------------------- */
 
 static int write_pid_file(struct server *server)
 {

@@ -3,7 +3,7 @@
  * The nbdkit plugin `untorn`: one BTT volume as an NBD export whose sectors never tear.
  *
  * Life of the volume:
- *   get_ready   opens the medium, so that its lock is held and every mistake of the user is told before nbdkit goes into
+ *   get_ready   opens the medium, so that its lock is held and every mistake of the user is told before nbdkit goes to
  *               the background, and before it changes user or directory. The lock belongs to the open file and the
  *               mapping is shared, so both pass through that fork unchanged; the library has no threads to lose. The
  *               volume is opened once to see that it is sound, in memory only, and closed again.
@@ -15,10 +15,11 @@
  * Invariants:
  *   - A reply to flush says that every write acknowledged before it, on whatever connection, is durable.
  *   - A buffered write is committed at most config.commit seconds after it was acknowledged, whatever clients do.
- *   - A commit that fails in the committer leaves its sectors buffered. It tries again, and so does every flush, which fails as
- *     long as they cannot be made durable.
+ *   - A commit that fails in the committer leaves its sectors buffered. It tries again, and so does every flush,
+ *     which fails as long as they cannot be made durable.
  *
- * Splitting into sectors, the read-modify-write of partial ones and all atomicity are the library's. This file translates.
+ * Splitting into sectors, the read-modify-write of partial ones and all atomicity are the library's. This file
+ * translates.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -64,11 +65,11 @@ static struct {
 	pthread_mutex_t lock;
 	pthread_cond_t wake; /* of a change of dirty or stop */
 	bool stop;           /* under lock */
-	/* A write was acknowledged that may be buffered. Set without the lock, cleared before the commit that covers it. */
+	/* A write was acknowledged that may be buffered. Set without the lock; cleared before the commit for it. */
 	atomic_bool dirty;
 } committer = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-/* ------------------------------------------------------------------ errors ------------------------------------------------- */
+/* ------------------------------------------------------------------ errors ---------------------------------------- */
 
 /* The errnos that NBD can carry. EOPNOTSUPP would make nbdkit try again in another way: only zero() may mean that. */
 static int errno_for_client(int r)
@@ -121,7 +122,7 @@ static void print_open_error(int r)
 	}
 }
 
-/* --------------------------------------------------------------- parameters ------------------------------------------------ */
+/* --------------------------------------------------------------- parameters --------------------------------------- */
 
 static int parse_layout(const char *text, enum untorn_btt_layout *ret_layout)
 {
@@ -188,7 +189,7 @@ static int plugin_config_complete(void)
 	return -1;
 }
 
-/* ---------------------------------------------------------------- the volume ----------------------------------------------- */
+/* ---------------------------------------------------------------- the volume -------------------------------------- */
 
 static int open_medium(void)
 {
@@ -247,7 +248,7 @@ static void *plugin_open(int readonly)
 	return NBDKIT_HANDLE_NOT_NEEDED;
 }
 
-/* -------------------------------------------------------------- the committer ---------------------------------------------- */
+/* -------------------------------------------------------------- the committer ------------------------------------- */
 
 static void *committer_main(void *arg)
 {
@@ -284,8 +285,8 @@ static void *committer_main(void *arg)
 }
 
 /*
- * Both sides exchange, so either the committer sees this write or this sees that the committer went on without it. The lock
- * keeps the signal from falling between the committer's look at dirty and its wait.
+ * Both sides exchange, so either the committer sees this write or this sees that the committer went on without it.
+ * The lock keeps the signal from falling between the committer's look at dirty and its wait.
  */
 static void note_buffered_write(void)
 {
@@ -340,7 +341,7 @@ static void plugin_unload(void)
 	media = NULL;
 }
 
-/* ------------------------------------------------------------- what clients are told --------------------------------------- */
+/* ------------------------------------------------------------- what clients are told ------------------------------ */
 
 static int64_t plugin_get_size(void *handle)
 {
@@ -407,7 +408,7 @@ static int plugin_can_cache(void *handle)
 	return untorn_media_kind(media) == UNTORN_MEDIA_PAGE ? NBDKIT_CACHE_EMULATE : NBDKIT_CACHE_NONE;
 }
 
-/* ------------------------------------------------------------------ requests ----------------------------------------------- */
+/* ------------------------------------------------------------------ requests -------------------------------------- */
 
 static int plugin_pread(void *handle, void *buf, uint32_t count, uint64_t offset, uint32_t flags)
 {
@@ -446,7 +447,7 @@ static uint64_t whole_sectors(uint32_t count, uint64_t offset, uint64_t *ret_lba
 	return end > first ? end - first : 0;
 }
 
-/* Zeroing a whole sector stores one map entry, where it can; at the ends of the range the library writes zeros into partial sectors. */
+/* A zeroed whole sector is one map entry where has_zero_state; zeros in partial ones, at the ends, are data. */
 static int plugin_zero(void *handle, uint32_t count, uint64_t offset, uint32_t flags)
 {
 	bool fua = flags & NBDKIT_FLAG_FUA;

@@ -4,8 +4,8 @@
 # Debian 12 packages by name: what ./quickstart and ./check install. To be sourced.
 
 # To build, and for the quickstart. dpkg-dev tells meson where Debian keeps libraries.
-packages_build=(gcc libc6-dev dpkg-dev meson ninja-build pkgconf libpmem-dev libpmem2-dev libblkid-dev uuid-dev libjson-c-dev
-	libcmocka-dev libnbd-dev libnbd-bin nbdkit nbdkit-plugin-dev e2fsprogs fio)
+packages_build=(gcc libc6-dev dpkg-dev meson ninja-build pkgconf libpmem-dev libpmem2-dev libblkid-dev uuid-dev
+	libjson-c-dev libcmocka-dev libnbd-dev libnbd-bin nbdkit nbdkit-plugin-dev e2fsprogs fio)
 
 # For all tests: other compilers, peers, and the parts of a Linux guest (its kernel is fetched by tests/interop/guest).
 packages_check=(clang clang-format mandoc jq xz-utils util-linux fdisk dosfstools xfsprogs gnutls-bin python3

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * nbd-fault URI FILE SECTOR_SIZE LENGTH: the file is cut to LENGTH bytes under the server that serves it, while writes are
- * buffered. Requests that meet the missing part fail with EIO and the server goes on. As long as acknowledged writes
- * cannot be made durable, every flush fails, on all connections: not only the first, and not only the writer's.
- * LENGTH keeps the beginning of the data and loses the map and the flog.
+ * nbd-fault URI FILE SECTOR_SIZE LENGTH: the file is cut to LENGTH bytes under the server that serves it, while
+ * writes are buffered. Requests that meet the missing part fail with EIO and the server goes on. As long as
+ * acknowledged writes cannot be made durable, every flush fails, on all connections: not only the first, and not only
+ * the writer's. LENGTH keeps the beginning of the data and loses the map and the flog.
  */
 #include <errno.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
-# SIGKILL to the server in the middle of writes: each sector is old or new, and what was acknowledged as durable is there.
-# The writer sends the signal itself, after a random number of acknowledged requests and with others in flight.
+# SIGKILL to the server in the middle of writes: each sector is old or new, and what was acknowledged as durable is
+# there. The writer sends the signal itself, after a random number of acknowledged requests and with others in flight.
 set -euo pipefail
 # shellcheck source=tests/system/nbd-lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/nbd-lib.sh"

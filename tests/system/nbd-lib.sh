@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # shellcheck shell=bash
 #
-# What the NBD tests share, on top of tests/lib/functions.sh. Programs of the build come from PATH: untorn, nbd-requests,
-# nbd-partial, nbd-fault, nbd-stamp (meson sets it; by hand: PATH=BUILD/tests/system:$PATH BUILD/run tests/system/nbd-TEST.sh).
+# What the NBD tests share, on top of tests/lib/functions.sh. Programs of the build come from PATH: untorn,
+# nbd-requests, nbd-partial, nbd-fault, nbd-stamp (meson sets it; by hand: PATH=BUILD/tests/system:$PATH BUILD/run
+# tests/system/nbd-TEST.sh).
 
 # In memory when there is plenty of it: thousands of data syncs on a disk would only be slow.
 if [[ -z ${TMPDIR:-} && -w /dev/shm && $(df --output=avail -k /dev/shm | tail -n 1) -gt 1000000 ]]; then

@@ -92,8 +92,9 @@ assert_equal "the flog, with commit=0" "$(flog_md5)" "$before"
 end_daemon KILL
 assert_equal "after the kill" "$(first_bytes)" "first."
 
-# -r and read-only=true write nothing, not even to finish an interrupted write; a server that may write finishes it. The state
-# between the flog's store and the map's is made by hand: the sector that lane 0 wrote last gets its old map entry back.
+# -r and read-only=true write nothing, not even to finish an interrupted write; a server that may write finishes it.
+# The state between the flog's store and the map's is made by hand: the sector that lane 0 wrote last gets its old map
+# entry back.
 run_status 0 untorn dump vol --flog=0 --json
 lba=$(jq '.[0] | .slots[.current].lba' <<<"$out")
 old=$(jq '.[0] | .slots[.current].old_map' <<<"$out")
@@ -117,7 +118,8 @@ assert_pending 0 vol
 
 # An empty volume is one hole, and a copy into a volume and out again keeps the holes.
 new_volume sparse --size 1G
-assert_match "the map of an empty volume" "$(captive 'nbdinfo --map --totals "$uri"' sparse)" "^ *[0-9]+ +100.0% +3 +hole,zero$"
+run_status 0 captive 'nbdinfo --map --totals "$uri"' sparse
+assert_match "the map of an empty volume" "$out" "^ *[0-9]+ +100.0% +3 +hole,zero$"
 truncate -s 900M disk
 dd if=data of=disk bs=1M seek=300 conv=notrunc status=none
 captive 'nbdcopy --destination-is-zero disk "$uri"' sparse

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * nbd-partial URI SECTOR_SIZE: clients that write different bytes of the same sectors at the same time, and lose nothing.
+ * nbd-partial URI SECTOR_SIZE: clients that write different bytes of the same sectors at the same time, and lose
+ * nothing.
  *
- * The first few sectors are cut into pieces of a length that fits no sector, and dealt out to the clients in turn: each sector
- * holds pieces of all, and some pieces cross from one sector into the next. Only its owner writes a piece, so the owner
- * must always read back what it wrote last. A read-modify-write that is not one step under the sector's lock loses
- * somebody's bytes soon.
+ * The first few sectors are cut into pieces of a length that fits no sector, and dealt out to the clients in turn:
+ * each sector holds pieces of all, and some pieces cross from one sector into the next. Only its owner writes a
+ * piece, so the owner must always read back what it wrote last. A read-modify-write that is not one step under the
+ * sector's lock loses somebody's bytes soon.
  */
 #include <pthread.h>
 #include <string.h>

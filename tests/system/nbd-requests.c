@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * nbd-requests model URI SECTOR_SIZE ROUNDS: every kind of request, of any offset and length, against a plain array that
- * says what must be read. Two connections take turns, so what one does must be seen by the other at once. The export must be
- * empty. It holds random data afterwards, all of it flushed.
+ * nbd-requests model URI SECTOR_SIZE ROUNDS HAS_ZERO_STATE: every kind of request, of any offset and length, against
+ * a plain array that says what must be read. Two connections take turns, so what one does must be seen by the other
+ * at once. The export must be empty. It holds random data afterwards, all of it flushed.
  *
  * nbd-requests refuse URI: a read-only export reads, and refuses everything else.
  */
@@ -18,16 +18,19 @@ enum { HOT = 40 /* sectors at each end, where most requests go */ };
 static struct nbd_handle *clients[2];
 static uint64_t size, nlba;
 static uint32_t sector;
+static int has_zero_state;  /* else zeros are data: neither trim nor fast zeroing are offered */
 static uint8_t *model;      /* what the export must read as */
 static uint8_t *is_written; /* by lba: it has got a block of its own */
-/* By lba: written, then zeroed or trimmed as a whole: must be a hole. One that was never written is a hole of the file, and a file
-   system may fill that with zeros as it pleases. */
+/*
+ * By lba: written, then zeroed or trimmed as a whole: must be a hole. One that was never written is a hole of the file,
+ * and a file system may fill that with zeros as it pleases.
+ */
 static uint8_t *is_zeroed;
 static int has_zero_state; /* zeros are a state of the map, else data: then nothing is promised to be a hole */
 static uint8_t *has_data;  /* by lba: holds something else than zeros: must not be a hole */
 static uint64_t random_state = 0x756e746f726e;
 
-/* ----------------------------------------------------------------- the model --------------------------------------------- */
+/* ----------------------------------------------------------------- the model -------------------------------------- */
 
 static void model_changed(uint64_t off, uint64_t len, int is_zeroing)
 {
@@ -37,7 +40,7 @@ static void model_changed(uint64_t off, uint64_t len, int is_zeroing)
 		const uint8_t *p = model + first;
 
 		is_written[lba] |= !is_zeroing || !is_whole;
-		is_zeroed[lba] = is_zeroing && is_whole && is_written[lba];
+		is_zeroed[lba] = is_zeroing && is_whole && is_written[lba] && has_zero_state;
 		has_data[lba] = p[0] != 0 || memcmp(p, p + 1, sector - 1) != 0;
 	}
 }
@@ -61,7 +64,7 @@ static void check_all(struct nbd_handle *nbd)
 		check_read(nbd, off, MIN(size - off, 1 << 20));
 }
 
-/* ----------------------------------------------------------------- extents ----------------------------------------------- */
+/* ----------------------------------------------------------------- extents ---------------------------------------- */
 
 struct map {
 	uint64_t off; /* up to where it is known */
@@ -112,7 +115,7 @@ static void check_extents(struct nbd_handle *nbd, uint64_t start)
 	REQUIRE(map.n == 1);
 }
 
-/* ----------------------------------------------------------------- requests ---------------------------------------------- */
+/* ----------------------------------------------------------------- requests --------------------------------------- */
 
 /* Most ranges lie at one of the ends, so that they overlap; some begin or end at sectors' edges; few are long. */
 static void choose_range(uint64_t *ret_off, uint64_t *ret_len)
@@ -179,6 +182,11 @@ static void check_fast_zero(struct nbd_handle *nbd)
 {
 	uint64_t lba = nlba / 2;
 
+	if (!has_zero_state) {
+		NBD_FAILS(nbd_zero(nbd, sector, lba * sector, LIBNBD_CMD_FLAG_FAST_ZERO), EINVAL);
+		NBD_FAILS(nbd_trim(nbd, sector, lba * sector, 0), EINVAL);
+		return;
+	}
 	NBD_FAILS(nbd_zero(nbd, sector - 1, lba * sector, LIBNBD_CMD_FLAG_FAST_ZERO), ENOTSUP);
 	NBD_FAILS(nbd_zero(nbd, 2 * sector - 2, lba * sector + 1, LIBNBD_CMD_FLAG_FAST_ZERO), ENOTSUP);
 	check_read(nbd, lba * sector, 2 * sector);
@@ -197,7 +205,8 @@ static void check_bounds(struct nbd_handle *nbd)
 	NBD_FAILS(nbd_pwrite(nbd, buf, 2, size - 1, 0), ENOSPC);
 	NBD_FAILS(nbd_zero(nbd, 2, size - 1, 0), ENOSPC);
 	if (has_zero_state)
-		NBD_FAILS(nbd_trim(nbd, 2, size - 1, 0), EINVAL);
+		if (has_zero_state)
+			NBD_FAILS(nbd_trim(nbd, 2, size - 1, 0), EINVAL);
 	check_read(nbd, size - 1, 1);
 }
 
@@ -279,6 +288,7 @@ int main(int argc, char **argv)
 {
 	if (argc == 6 && strcmp(argv[1], "model") == 0) {
 		sector = (uint32_t)atoi(argv[3]);
+		has_zero_state = atoi(argv[5]);
 		has_zero_state = strcmp(argv[5], "state") == 0;
 		return run_model(argv[2], (unsigned)atoi(argv[4]));
 	}

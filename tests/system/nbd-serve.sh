@@ -9,7 +9,8 @@ source "$(dirname "${BASH_SOURCE[0]}")/nbd-lib.sh"
 new_volume vol
 new_volume other
 
-# refused STATUS REGEX COMMAND...: one sentence, and nothing is left behind. A note about the medium may stand before it.
+# refused STATUS REGEX COMMAND...: one sentence, and nothing is left behind. A note about the medium may stand before
+# it.
 refused() {
 	local before
 	before=$(ls "$XDG_RUNTIME_DIR")
@@ -71,7 +72,8 @@ refused 2 "" untorn serve vol vol
 run_status 1 untorn serve vol --tls-certificates no
 assert_match "stderr" "$err" "untorn: vol: the server failed"
 
-# A chosen socket, with a name that a URI cannot hold as it is. One that a dead server left is replaced, a living one's stays.
+# A chosen socket, with a name that a URI cannot hold as it is. One that a dead server left is replaced, a living
+# one's stays.
 odd="a socket&b"
 serve vol --socket "$odd"
 nbdinfo --size "$uri" >size
@@ -122,8 +124,8 @@ refused 1 "killed by signal 9" untorn serve vol --pid-file pid --run 'kill -9 $(
 for _ in {1..20}; do
 	port=$((20000 + RANDOM % 12000))
 	status=0
-	untorn serve vol --port $port --run \
-		'nbdinfo --size "$uri" >size && echo "$uri $port" >environment && cat /proc/net/tcp /proc/net/tcp6 >tcp' 2>serve.log ||
+	untorn serve vol --port $port 2>serve.log --run \
+		'nbdinfo --size "$uri" && echo "$uri $port" >environment && cat /proc/net/tcp /proc/net/tcp6 >tcp' ||
 		status=$?
 	((status != 0)) || break
 done

@@ -4,7 +4,7 @@
  * on one must cover what was acknowledged on it while the others go on.
  *
  *	-o sector=N         bytes of a sector
- *	-o kill=PID:AFTER   send SIGKILL to the server's process after AFTER acknowledged requests, with others in flight
+ *	-o kill=PID:AFTER   SIGKILL to the server's process after AFTER acknowledged requests, with others in flight
  */
 #include <errno.h>
 #include <pthread.h>
