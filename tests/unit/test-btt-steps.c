@@ -42,6 +42,8 @@ static void before_lock(pthread_mutex_t *lock);
 static void after_store(const void *p);
 static void before_copy(void);
 static void after_order(void);
+static void after_map_store(const void *p);
+static void before_log(void);
 static int cpu;
 
 #define ATOMIC_STORE(p, v) (step(), (void)(*(p) = (v)), after_store((const void *)(p)), step())
@@ -55,7 +57,8 @@ static int cpu;
 #define atomic_fetch_add_explicit(p, v, order) ATOMIC_STORE(p, *(p) + (v))
 #define atomic_fetch_sub_explicit(p, v, order) ATOMIC_STORE(p, *(p) - (v))
 #define media_load32(p)                        (step(), media_load32(p))
-#define media_store32(m, p, v)                 (step(), media_store32(m, p, v), step())
+#define media_store32(m, p, v)                 (step(), media_store32(m, p, v), after_map_store(p), step())
+#define flog_slot_store(m, ...)                (before_log(), flog_slot_store(m, __VA_ARGS__))
 #define media_copy(m, dst, src, len)           (before_copy(), step(), media_copy(m, dst, src, len), step())
 #define media_zero(m, dst, len)                (before_copy(), step(), media_zero(m, dst, len), step())
 #define media_order(m)                         (media_order(m), after_order())
@@ -193,6 +196,21 @@ static void after_order(void)
 	version_moved = copied = false;
 }
 
+/* ------------------------------------------------------- map before log -------------------------------------------------- */
+
+static const void *last_map_store;
+static const void *stored_before_log;
+
+static void after_map_store(const void *p)
+{
+	last_map_store = p;
+}
+
+static void before_log(void)
+{
+	stored_before_log = last_map_store;
+}
+
 /* --------------------------------------------------------- volume -------------------------------------------------------- */
 
 #define SIZE   (512ull << 10)
@@ -235,9 +253,8 @@ static void new_volume(uint32_t nfree)
 				.info2off = a.info2off,
 			},
 	};
-	assert_int_equal(arena_init(&arena, media, btt_profile(UNTORN_BTT_V2_0), &info, 0), 0);
-	arena.sector_size = SECTOR;
-	arena.meta_size = 0;
+	/* A pool may have sectors of any size. */
+	assert_int_equal(arena_init(&arena, media, btt_profile(UNTORN_BTT_PMEMBLK), &info, 0), 0);
 	assert_int_equal(arena_load(&arena), 0);
 	btt = (struct untorn_btt){
 		.media = media,
@@ -755,6 +772,29 @@ static void test_failure_while_waiting(void **state)
 	free(before);
 }
 
+/*
+ * On a full file system the first store into a hole of the map faults. It has to be tried before the log says that the sector
+ * moved: afterwards there is no way back, and not even the next open could finish the write.
+ */
+static void test_map_before_log(void **state)
+{
+	(void)state;
+	new_volume(4);
+	last_map_store = stored_before_log = NULL;
+	put_stamps(FAR, 1, NEW, UNTORN_BTT_DURABLE);
+	assert_ptr_equal(stored_before_log, &arena.map[FAR]);
+	last_map_store = stored_before_log = NULL;
+	assert_int_equal(untorn_btt_pwrite(&btt, "x", 1, 5 * SECTOR, UNTORN_BTT_DURABLE), 0);
+	assert_ptr_equal(stored_before_log, &arena.map[5]);
+	/* A buffered write says so itself, not the flush. */
+	last_map_store = NULL;
+	put_stamps(16, 1, NEW, 0);
+	assert_ptr_equal(last_map_store, &arena.map[16]);
+	/* And changes nothing. */
+	assert_int_equal(le32_get(arena.map[16]), 0);
+	free_volume();
+}
+
 static unsigned locks_taken;
 
 static void count_lock(pthread_mutex_t *lock)
@@ -844,6 +884,7 @@ int main(void)
 		cmocka_unit_test(test_meetings),
 		cmocka_unit_test(test_flush_during_write),
 		cmocka_unit_test(test_failure_while_waiting),
+		cmocka_unit_test(test_map_before_log),
 		cmocka_unit_test(test_idle_flush),
 		cmocka_unit_test(test_flush_of_two_batches),
 	};
