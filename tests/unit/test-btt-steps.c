@@ -873,7 +873,7 @@ static void test_flush_of_two_batches(void **state)
 			is_dropped |= dropped[i] == lba;
 		assert_int_equal(read_stamp(lba), is_dropped ? 0 : NEW);
 		assert_int_equal(spec_map(bytes, &(struct spec_arena){.mapoff = arena.info.geometry.mapoff}, lba) >> 30,
-				 is_dropped ? UNTORN_BTT_ZERO : UNTORN_BTT_NORMAL);
+				 is_dropped ? UNTORN_BTT_INITIAL : UNTORN_BTT_NORMAL);
 	}
 	free_volume();
 }
