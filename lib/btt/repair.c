@@ -12,7 +12,7 @@
  *     nobody accepts, last the one that makes it valid;
  *   - all sectors that share a block are in error state before any of them gets another one: a cut between the two must
  *     not leave one that looks as if it had never shared;
- *   - an info block loses its signature first and gets it back last, so a half written one is never taken for intact.
+ *   - of an info block the checksum tells whether it was written to the end, and the other copy is intact by then.
  */
 #include <string.h>
 
@@ -145,7 +145,7 @@ static int finish_writes(struct mend *m)
 
 /* ------------------------------------------------------------ lanes ------------------------------------------------------ */
 
-/* Zero a slot, sequence number first. */
+/* Zero a slot that is not current. */
 static int zero_slot(struct check *c, uint64_t off)
 {
 	int r = store64(c, off + offsetof(struct btt_flog_slot, new_map), 0);
@@ -371,47 +371,47 @@ static int mend_map(struct mend *m)
 
 /* ---------------------------------------------------------- rewrite log -------------------------------------------------- */
 
-struct rewrite {
-	struct check *c;
-	const struct inside *in;
-	bool changed;
-};
-
 /*
- * One move of a lane towards its entry in slot 0 with number 1 and all else zero: an ordinary log write of the same entry,
- * or, when slot 0 is current with number 1, emptying slot 2. After each store the entry is what every reader takes for current,
- * the rule of Linux included, which would take slot 2 if slot 0 stood alone with number 2 or 3 (SPEC 5.3). The flog
- * counts as {0,2} until the last lane is through, and as {0,1} then.
+ * Move a lane's entry to slot 0 with number 1, and zero slot 2: ordinary log writes of the same entry, to the slot that is not
+ * current, until slot 0 is current with number 1. After each store the entry is what every reader takes for current, the rule of
+ * Linux included, which would take slot 2 if slot 0 stood alone with number 2 or 3 (SPEC 5.3). All of it is one cache
+ * line. The flog counts as {0,2} until the last lane is through, and as {0,1} then.
  */
-static int rewrite_lane(struct rewrite *w, uint32_t l)
+static int rewrite_lane(struct mend *m, uint32_t l)
 {
-	const struct inside *in = w->in;
+	const struct inside *in = m->in;
 	struct btt_flog_group group;
-	struct flog_slot slot[2];
+	uint32_t seq[2];
 	int live, r;
 
-	r = untorn_media_read(w->c->media, inside_group_off(in, l), &group, sizeof(group));
-	if (r < 0 || is_zero(&group.slot[2], sizeof(group.slot[2])))
+	r = untorn_media_read(m->c->media, inside_group_off(in, l), &group, sizeof(group));
+	if (r < 0)
 		return r;
 	for (unsigned i = 0; i < 2; i++)
-		slot[i] = flog_slot_load(&group.slot[2 * i]);
-	live = flog_current(slot[0].seq, slot[1].seq);
+		seq[i] = le32_get(group.slot[2 * i].seq);
+	live = flog_current(seq[0], seq[1]);
 	if (live < 0)
 		return 0; /* a lane that could not be mended */
-	w->changed = true;
-	if (live == 0 && slot[0].seq == 1)
-		return zero_slot(w->c, inside_slot_off(in, l, 2));
-	slot[live].seq = flog_next_seq(slot[live].seq);
-	return store_slot(w->c, inside_slot_off(in, l, live ? 0 : 2), slot[live]);
+
+	struct flog_slot entry = flog_slot_load(&group.slot[2 * live]);
+
+	m->dirty = true;
+	while (r == 0 && (live == 1 || entry.seq != 1)) {
+		live = !live;
+		entry.seq = flog_next_seq(entry.seq);
+		r = store_slot(m->c, inside_slot_off(in, l, live ? 2 : 0), entry);
+	}
+	return r == 0 ? zero_slot(m->c, inside_slot_off(in, l, 2)) : r;
 }
 
-static int plan_rewrite(struct mend *m)
+static int rewrite_log(struct mend *m)
 {
 	const struct inside *in = m->in;
 	int r = 0;
 
 	for (uint32_t l = 0; r == 0 && l < in->arena->info.geometry.nfree; l++) {
-		struct untorn_repair_step step = {
+		const struct check_lane *lane = &in->lanes[l];
+		const struct untorn_repair_step step = {
 			.kind = UNTORN_FINDING_FLOG_OLD_PADDING,
 			.arena = in->number,
 			.action = "move the lane's log entry to slot 0",
@@ -420,33 +420,17 @@ static int plan_rewrite(struct mend *m)
 			.len = sizeof(struct btt_flog_group),
 			.index = l,
 		};
-		const struct check_lane *lane = &in->lanes[l];
 
-		/* A rebuilt lane is there already, one that could not be rebuilt stays. */
-		if (lane->is_readable && lane->fault == NO_FAULT &&
-		    !is_zero(&in->groups[l].slot[2], sizeof(struct btt_flog_slot)))
-			r = check_step(m->c, &step);
+		/* A rebuilt lane is there already; one that could not be rebuilt stays. */
+		if (!lane->is_readable || lane->fault != NO_FAULT ||
+		    is_zero(&in->groups[l].slot[2], sizeof(struct btt_flog_slot)))
+			continue;
+		r = check_step(m->c, &step);
+		if (r == 0 && applies(m->c))
+			r = rewrite_lane(m, l);
 	}
-	return r;
-}
-
-static int rewrite_log(struct mend *m)
-{
-	struct rewrite w = {.c = m->c, .in = m->in};
-	int r = plan_rewrite(m);
-
-	if (r != 0 || !applies(m->c))
-		return r;
-	do {
-		w.changed = false;
-		for (uint32_t l = 0; r == 0 && l < m->in->arena->info.geometry.nfree; l++)
-			if (m->in->lanes[l].is_readable)
-				r = rewrite_lane(&w, l);
-		/* Power cut here: each lane is this or the last move further. */
-		if (r == 0 && w.changed)
-			r = media_drain(m->c->media);
-	} while (r == 0 && w.changed);
-	return r;
+	/* Power cut here: each lane is somewhere on its way. */
+	return r == 0 ? persist(m) : r;
 }
 
 int repair_inside(struct check *c, struct inside *in)
@@ -466,24 +450,6 @@ int repair_inside(struct check *c, struct inside *in)
 
 /* ---------------------------------------------------------- info blocks -------------------------------------------------- */
 
-/* Power cut anywhere here: a block without a signature, or the old or the new one. */
-static int write_info(struct check *c, uint64_t off, const struct btt_info_block *block)
-{
-	const size_t first = sizeof(le64);
-	le64 signature;
-	int r;
-
-	memcpy(&signature, block->signature, sizeof(signature));
-	r = store64(c, off, 0);
-	if (r == 0)
-		r = media_drain(c->media);
-	if (r == 0)
-		r = untorn_media_write(c->media, off + first, (const uint8_t *)block + first, sizeof(*block) - first);
-	if (r == 0)
-		r = store64(c, off, le64_get(signature));
-	return r == 0 ? media_drain(c->media) : r;
-}
-
 static int step_info(struct check *c, uint32_t arena, enum untorn_finding_kind kind, const char *action, uint64_t off,
 		     const struct btt_info_block *block)
 {
@@ -497,7 +463,8 @@ static int step_info(struct check *c, uint32_t arena, enum untorn_finding_kind k
 	};
 	int r = check_step(c, &step);
 
-	return r != 0 || !applies(c) ? r : write_info(c, off, block);
+	/* Power cut here: a mixture of the old block and the new one, whose checksum is wrong. */
+	return r != 0 || !applies(c) ? r : untorn_media_write(c->media, off, block, sizeof(*block));
 }
 
 /* Backup first: from the moment that the primary is valid, programs use the arena. */

@@ -45,6 +45,45 @@ static bool is_of_info(enum untorn_finding_kind kind)
 	return kind >= UNTORN_FINDING_INFO_SIGNATURE && kind <= UNTORN_FINDING_INFO_BACKUP;
 }
 
+static bool same_entry(const struct btt_flog_slot *x, const struct btt_flog_slot *y)
+{
+	return memcmp(x, y, offsetof(struct btt_flog_slot, seq)) == 0;
+}
+
+/* A lane that gets another block is what it was, or valid to nobody, or what it is to be: a block that was never used. */
+static bool lane_is_whole(const struct sample *was, const struct sample *is, uint32_t lane)
+{
+	const struct btt_flog_slot *before[2], *now[2];
+	int live_before, live;
+
+	for (unsigned i = 0; i < 2; i++) {
+		before[i] = sample_slot(was, lane, i);
+		now[i] = sample_slot(is, lane, i);
+	}
+	live_before = flog_current(le32_get(before[0]->seq), le32_get(before[1]->seq));
+	live = flog_current(le32_get(now[0]->seq), le32_get(now[1]->seq));
+	if (live < 0 || (live_before >= 0 && same_entry(before[live_before], now[live])))
+		return true;
+	return live == 0 && le32_get(now[0]->old_map) == le32_get(now[0]->new_map) && le32_get(now[0]->lba) == lane;
+}
+
+static bool lanes_are_whole(const struct cutting *c, uint8_t *image)
+{
+	struct sample now = *c->s;
+
+	now.bytes = image;
+	for (size_t i = 0; i < c->e->nfindings; i++) {
+		const struct untorn_finding *f = &c->e->findings[i];
+
+		if (strcmp(f->field, "lane") != 0 || f->kind == UNTORN_FINDING_FLOG_PENDING ||
+		    f->kind == UNTORN_FINDING_FLOG_PADDING || lane_is_whole(c->s, &now, (uint32_t)f->index))
+			continue;
+		printf("lane %ju\n", (uintmax_t)f->index);
+		return false;
+	}
+	return true;
+}
+
 /*
  * The order of the steps: an arena that nobody would open stays so until its inside is sound, and the error state is left when
  * both copies can say so.
@@ -97,6 +136,25 @@ static bool mends(struct cutting *c, uint8_t *image)
 	return ok && sample_verify(c->s, image, c->e->errors, c->e->nerrors);
 }
 
+/* What a repair reported as done is done. */
+static int is_durable(void *arg, uint8_t *image, uint64_t id)
+{
+	struct cutting *c = arg;
+	struct untorn_btt_check_options options = repair_options(c);
+	struct untorn_media *media;
+
+	assert_int_equal(memory_media_wrap(image, SAMPLE_SIZE, &media), 0);
+	options.repair = UNTORN_REPAIR_NONE;
+	report_make(media, options, &report);
+	untorn_media_close(media);
+	if (report.r == 0 && report.result.errors == 0 &&
+	    report.result.notes == c->e->nerrors + (c->s->kind->old_padding && !(c->flags & UNTORN_REPAIR_REWRITE_LOG)))
+		return 0;
+	report_print(&report);
+	printf("%s, %s: image %#jx after the repair\n", c->s->kind->name, c->damage->name, (uintmax_t)id);
+	return 1;
+}
+
 static int try_image(void *arg, uint8_t *image, uint64_t id)
 {
 	struct cutting *c = arg;
@@ -113,7 +171,7 @@ static int try_image(void *arg, uint8_t *image, uint64_t id)
 			printf("... inside the repair of image %#jx of cut %zu\n", (uintmax_t)id, c->cut);
 		return r;
 	}
-	if (is_in_order(c, image) && mends(c, image))
+	if (lanes_are_whole(c, image) && is_in_order(c, image) && mends(c, image))
 		return 0;
 	printf("%s, %s: image %#jx of cut %zu\n", c->s->kind->name, c->damage->name, (uintmax_t)id, c->cut);
 	return 1;
@@ -137,6 +195,8 @@ static int cut_repair(struct cutting *c, const uint8_t *image)
 	step = events / c->ncuts + 1;
 	for (c->cut = 0; r == 0 && c->cut <= events; c->cut += step)
 		r = crash_media_foreach(media, c->cut, &budget, try_image, c);
+	if (r == 0)
+		r = crash_media_foreach(media, events, &budget, is_durable, c);
 	untorn_media_close(media);
 	return r;
 }

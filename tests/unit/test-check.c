@@ -320,6 +320,26 @@ static void test_not_resurrected(void **state)
 	sample_free(&s);
 }
 
+/* Nothing but the backup is left of a pool: it says which layout it is of. */
+static void test_lost_head(void **state)
+{
+	struct sample s;
+
+	(void)state;
+	sample_copy(&originals[SAMPLE_POOL], &s);
+	memset(s.bytes, 0, 12288);
+	report_make(s.media, (struct untorn_btt_check_options){0}, &report);
+	assert_int_equal(report.r, 0);
+	assert_int_equal(report.nfindings, 3);
+	assert_int_equal(report.findings[0].kind, UNTORN_FINDING_POOL_HEADER);
+	assert_int_equal(report.findings[1].kind, UNTORN_FINDING_POOL_HEADER);
+	assert_string_equal(report.findings[1].field, "bsize");
+	assert_int_equal(report.findings[2].kind, UNTORN_FINDING_INFO_SIGNATURE);
+	assert_int_equal(report.findings[2].off, 8192);
+	assert_int_equal(report.findings[2].repairable, 2);
+	sample_free(&s);
+}
+
 /* A volume's user writes what looks like the first info block of another layout. */
 static void test_forgery(void **state)
 {
@@ -579,6 +599,21 @@ static void test_bad_memory(void **state)
 	assert_int_equal(le32_get(sample_map(&f.s)[7]), UINT32_MAX);
 	untorn_media_close(f.media);
 
+	/* So does the error state of an arena that is not known to be sound. */
+	faulty_new(&f);
+	sample_primary(&f.s)->flags = le32_make(BTT_INFO_ERROR);
+	sample_seal(sample_primary(&f.s));
+	assert_int_equal(fault_media_set_bad(f.media, f.s.arena.map_off + 4096, 4096, true), 0);
+	options.flags = UNTORN_REPAIR_FORCE;
+	report_make(f.media, options, &report);
+	assert_int_equal(report.r, 0);
+	assert_int_equal(report.nfindings, 2);
+	assert_int_equal(report.findings[1].kind, UNTORN_FINDING_INFO_ERROR_FLAG);
+	assert_int_equal(report.findings[1].repairable, 0);
+	assert_int_equal(report.result.left, 2);
+	assert_int_equal(report.nsteps, 0);
+	untorn_media_close(f.media);
+
 	/* A sync that fails ends the repair. */
 	faulty_new(&f);
 	sample_interrupt(&f.s, sample_used_lane(&f.s, 0));
@@ -793,28 +828,65 @@ static void damage_big(struct big *big)
 		  0);
 }
 
+/* The map stores of all writes were lost, so that each lba is initial again, somewhere in a hole. */
+static void interrupt_big(struct big *big)
+{
+	struct untorn_btt_check_options options = {0};
+
+	for (unsigned i = 0; i < MARKS; i++) {
+		const struct untorn_btt_arena_info *a = &big->arena[i / 4];
+		le32 *map = (le32 *)(big->media->base + a->map_off);
+
+		map[big->mark[i] - a->first_lba] = le32_make(0);
+	}
+	for (int n = 0; n < 2; n++) {
+		report_make(big->media, options, &report);
+		assert_int_equal(report.r, 0);
+		assert_int_equal(report.nfindings, MARKS);
+		for (unsigned i = 0; i < MARKS; i++)
+			assert_int_equal(report.findings[i].kind, UNTORN_FINDING_FLOG_PENDING);
+		options.repair = UNTORN_REPAIR_APPLY;
+	}
+	assert_int_equal(report.nsteps, MARKS);
+	report_make(big->media, options, &report);
+	assert_int_equal(report.nfindings, 0);
+	big_verify(big);
+}
+
+static void expect_shared(struct big *big, uint32_t first, uint32_t second)
+{
+	struct untorn_btt_check_options options = {.repair = UNTORN_REPAIR_APPLY};
+	uint64_t shared[2];
+	size_t n = 0;
+
+	report_make(big->media, options, &report);
+	assert_int_equal(report.result.errors, 3);
+	for (size_t i = 0; i < report.nfindings; i++) {
+		const struct untorn_finding *f = &report.findings[i];
+
+		assert_int_equal(f->arena, 1);
+		if (f->kind == UNTORN_FINDING_MAP_TWICE && n < 2)
+			shared[n++] = f->index;
+	}
+	assert_int_equal(n, 2);
+	assert_int_equal(shared[0], first);
+	assert_int_equal(shared[1], second);
+	assert_int_equal(report.result.left, 0);
+	report_make(big->media, (struct untorn_btt_check_options){0}, &report);
+	assert_int_equal(report.result.errors, 0);
+}
+
 static void damage_big_map(struct big *big)
 {
 	const struct untorn_btt_arena_info *a = &big->arena[1];
 	uint32_t last = a->external_nlba - 1;
 	le32 *map = (le32 *)(big->media->base + a->map_off);
-	struct untorn_btt_check_options options = {.repair = UNTORN_REPAIR_APPLY};
 
-	/* Two sectors in a hole of 512 MiB of map, of which one points to the other's block. */
+	/* Two sectors in a hole of 512 MiB of map, of which one points to the other's block; either may come first. */
 	map[last - 5] = le32_make(70000 | BTT_MAP_NORMAL);
-	report_make(big->media, options, &report);
-	assert_int_equal(report.nfindings, 3);
-	assert_int_equal(report.findings[0].kind, UNTORN_FINDING_MAP_TWICE);
-	assert_int_equal(report.findings[0].index, 70000);
-	assert_int_equal(report.findings[1].kind, UNTORN_FINDING_MAP_TWICE);
-	assert_int_equal(report.findings[1].index, last - 5);
-	assert_int_equal(report.findings[2].kind, UNTORN_FINDING_BLOCK_LOST);
-	assert_int_equal(report.findings[2].index, last - 5);
-	assert_int_equal(report.findings[2].arena, 1);
-	assert_int_equal(report.result.left, 0);
-	report_make(big->media, (struct untorn_btt_check_options){0}, &report);
-	assert_int_equal(report.result.errors, 0);
-	assert_int_equal(report.result.notes, 2);
+	expect_shared(big, 70000, last - 5);
+	map[5] = le32_make(90001 | BTT_MAP_NORMAL);
+	expect_shared(big, 5, 90001);
 	big_verify(big);
 }
 
@@ -857,6 +929,7 @@ static void test_arenas(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(layouts); i++) {
 		big_new(&big, layouts[i]);
+		interrupt_big(&big);
 		damage_big(&big);
 		damage_big_map(&big);
 		cut_big(&big);
@@ -917,9 +990,10 @@ int main(void)
 		cmocka_unit_test(test_clean),           cmocka_unit_test(test_damages),
 		cmocka_unit_test(test_kinds),           cmocka_unit_test(test_rewrite_log),
 		cmocka_unit_test(test_not_resurrected), cmocka_unit_test(test_forgery),
-		cmocka_unit_test(test_callbacks),       cmocka_unit_test(test_arguments),
-		cmocka_unit_test(test_bad_memory),      cmocka_unit_test(test_arenas),
-		cmocka_unit_test(test_fixtures),        cmocka_unit_test(test_rebuilt_lanes),
+		cmocka_unit_test(test_lost_head),       cmocka_unit_test(test_callbacks),
+		cmocka_unit_test(test_arguments),       cmocka_unit_test(test_bad_memory),
+		cmocka_unit_test(test_arenas),          cmocka_unit_test(test_fixtures),
+		cmocka_unit_test(test_rebuilt_lanes),
 	};
 
 	return cmocka_run_group_tests(tests, make_originals, free_originals);
