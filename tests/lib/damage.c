@@ -500,6 +500,18 @@ static void change_backup(struct sample *s, struct expectation *e)
 		     expected);
 }
 
+/* As possible as the primary: that one is what everybody reads. */
+static void change_backup_parent(struct sample *s, struct expectation *e)
+{
+	struct btt_info_block *backup = sample_backup(s);
+	uint64_t expected = first_bytes(backup->parent_uuid);
+
+	memset(backup->parent_uuid, 0xcd, sizeof(backup->parent_uuid));
+	sample_seal(backup);
+	expect_value(e, UNTORN_FINDING_INFO_BACKUP, INFO_OFF(s, backup, parent_uuid), "parent_uuid",
+		     0xcdcdcdcdcdcdcdcdull, expected);
+}
+
 static void destroy(struct sample *s, struct expectation *e, int repairable)
 {
 	struct btt_info_block *primary = sample_primary(s);
@@ -737,6 +749,7 @@ const struct damage damages[] = {
 	{"bad primary and backup", break_both, .beyond_repair = true},
 	{"lost backup", lose_backup},
 	{"other backup", change_backup},
+	{"backup of another parent", change_backup_parent},
 	{"destroyed", destroy_btt, ON(V1_1) | ON(V2_0) | ON(OLD), UNTORN_REPAIR_FORCE},
 	{"destroyed, parent given", destroy_owned_btt, ON(V2_0), 0, sample_parent_uuid},
 	{"destroyed in a pool", destroy_owned_btt, ON(POOL)},
