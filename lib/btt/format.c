@@ -10,6 +10,7 @@
 #include "btt/info.h"
 #include "btt/layout.h"
 #include "btt/pool.h"
+#include "btt/probe.h"
 
 #define LABEL_INDEX_SIGNATURE "NAMESPACE_INDEX" /* with its NUL: 16 bytes */
 #define LABEL_AREA_MAX        (16ull << 20)     /* how far from the end an NVDIMM's label area is looked for */
@@ -142,40 +143,56 @@ int untorn_btt_recognise(struct untorn_media *media, const char **ret_what)
 
 /* ------------------------------------------------------------ erase ------------------------------------------------------- */
 
-static int erase_block(struct untorn_media *media, uint64_t off)
+/* Only what claims to be an info block: the place may hold data of a volume in another layout. */
+static int erase_info(struct untorn_media *media, uint64_t off)
 {
-	return range_fits(off, BTT_BLOCK, untorn_media_size(media)) ? untorn_media_zero(media, off, BTT_BLOCK) : 0;
+	bool has;
+	int r = has_info(media, off, &has);
+
+	return r < 0 || !has ? r : untorn_media_zero(media, off, BTT_BLOCK);
 }
 
-/*
- * Both info blocks of every arena that any layout could have here. Primaries of first arenas go first: from then on there
- * is no BTT; backups must go too, or a repair could bring back an old volume over a new one's sectors.
- */
-static int erase_infos(struct untorn_media *media)
+/* Both info blocks of every arena that the layout could have here. Without its first primary it is no BTT any more. */
+static int erase_layout(struct untorn_media *media, const struct btt_profile *profile)
 {
-	uint64_t size = untorn_media_size(media);
+	uint64_t size = untorn_media_size(media), narena = geometry_narena(profile, size);
 
-	for (uint64_t off = 0; off <= POOL_BTT_OFF; off += BTT_BLOCK) {
-		int r = erase_block(media, off);
+	for (uint64_t n = 0; n < narena; n++) {
+		uint64_t start = profile->base + n * BTT_ARENA_MAX;
+		int r = erase_info(media, start);
 
+		if (r == 0)
+			r = erase_info(media,
+				       start + min_u64(round_down(size - start, BTT_BLOCK), BTT_ARENA_MAX) - BTT_BLOCK);
 		if (r < 0)
 			return r;
 	}
-	for (size_t i = 0; i < ARRAY_SIZE(layouts); i++) {
-		const struct btt_profile *profile = btt_profile(layouts[i]);
-
-		for (uint64_t n = 0; n < geometry_narena(profile, size); n++) {
-			uint64_t start = profile->base + n * BTT_ARENA_MAX;
-			uint64_t end = start + min_u64(size - start, BTT_ARENA_MAX);
-			int r = erase_block(media, start);
-
-			if (r == 0)
-				r = erase_block(media, round_down(end - start, BTT_BLOCK) + start - BTT_BLOCK);
-			if (r < 0)
-				return r;
-		}
-	}
 	return 0;
+}
+
+/*
+ * Make what is here unrecognisable, to open and to repair. The layout that is in use goes first: as long as a repair could
+ * bring it back from its backups, nothing of its data is touched. A pool's header goes before its info block, since a header
+ * alone is an empty pool.
+ */
+static int erase_infos(struct untorn_media *media)
+{
+	const struct btt_profile *profile = NULL;
+	uint8_t poolset_uuid[BTT_UUID_LEN];
+	bool is_pool;
+	int r = has_bytes(media, 0, POOL_SIGNATURE, sizeof(POOL_SIGNATURE), &is_pool);
+
+	if (r < 0)
+		return r;
+	if (btt_probe(media, UNTORN_BTT_AUTO, &profile, poolset_uuid) < 0)
+		profile = NULL;
+	if (is_pool)
+		r = untorn_media_zero(media, 0, POOL_HEADER_SIZE);
+	if (r == 0 && profile)
+		r = erase_layout(media, profile);
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(layouts); i++)
+		r = erase_layout(media, btt_profile(layouts[i]));
+	return r;
 }
 
 /* Sectors of a new volume read as zeros where the file system can take back what the file held. */
