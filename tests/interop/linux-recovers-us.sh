@@ -53,7 +53,7 @@ for boot in 1 2; do
 		for ((kill = 1; kill <= most_kills; kill++)); do
 			medium=auto
 			[[ $(((n + kill) % 2)) == 0 ]] || medium=cacheline
-			options=(--acks "$acks" --ack-offset $((n * ack_space)) --round $((round + kill)) -o medium=$medium)
+			options=(--acks "$acks" --ack-offset $((n * ack_space)) --round $((round + kill)) -o "medium=$medium")
 			# Linux writes the data of a sector without its metadata, so the stamp covers both only before it did.
 			[[ $boot != 1 ]] || options+=(-o meta)
 			killed stamp-writer write "$tmp/$size.img" "${options[@]}" --threads "$threads" --batch "$batch" --flush "$flush"
