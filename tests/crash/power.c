@@ -604,6 +604,18 @@ static void new_from_image(struct power *p2, const struct power *p, uint8_t *ima
 	free(sector);
 }
 
+void power_after_cut(struct power *p2, struct power *p, uint64_t id)
+{
+	const struct crash_budget all = {.samples = 1};
+	uint8_t *image = need(malloc(p->kind->size));
+
+	if (crash_media_image(p->media, crash_media_events(p->media), &all, id, image) < 0)
+		abort();
+	new_from_image(p2, p, image);
+	free(image);
+	crash_media_record(p2->media);
+}
+
 /* Recovery and some writes, with a cut anywhere in them. */
 static bool cut_again(struct look *look, uint8_t *image)
 {

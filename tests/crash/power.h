@@ -92,6 +92,12 @@ void power_flush(struct power *p);
 void power_close(struct power *p);
 void power_open(struct power *p);
 
+/*
+ * The power that stands before what a cut now, at the end of p's log, leaves of its volume: recorded, not open. What recovery
+ * will make of it is old content. id 0: nothing undecided is there, so that what was not persisted is pending; 1: all is.
+ */
+void power_after_cut(struct power *p2, struct power *p, uint64_t id);
+
 struct power_cuts {
 	bool at_drains; /* only before each drain and at the end, else after each event */
 	struct crash_budget budget;

@@ -186,11 +186,15 @@ static void long_sequence(struct power *p)
 	sequence(p, 60);
 }
 
-/* Durable writes over all lines of one stripe, more than its list holds, in changing order. */
+/* Commits of all lines of one stripe together, more than its list holds. */
 static void many_lines(struct power *p)
 {
-	for (unsigned i = 0; i < 26; i++)
-		power_write(p, i * 7 % 9 * 4096, 1, DURABLE);
+	for (unsigned round = 0; round < 3; round++) {
+		for (unsigned i = 0; i < 9; i++)
+			power_write(p, (i * 7 + round) % 9 * 4096 + round, 1, 0);
+		power_flush(p);
+		power_write(p, 8 * 4096, 1, UNTORN_BTT_DURABLE);
+	}
 	power_close(p);
 }
 
