@@ -404,17 +404,23 @@ static void drop_superseded(struct batch *b)
 	b->n = n;
 }
 
+static void stage(struct batch *b)
+{
+	struct btt_arena *a = b->arena;
+
+	for (uint32_t i = 0; i < b->n; i++)
+		stage_whole(a, b->source, arena_block(a, a->lanes[b->entry[i].lane].block));
+}
+
+/*
+ * The stripes are locked before the copies: a locked instruction after a non-temporal copy waits for the copy alone, and P1
+ * for the map lines after that. This way they wait together.
+ */
 static int run_batch(void *arg)
 {
 	struct batch *b = arg;
 	struct btt_arena *a = b->arena;
-	int r = check_writable(a);
-
-	if (r < 0)
-		return r;
-	if (!b->from_staged && !b->span)
-		for (uint32_t i = 0; i < b->n; i++)
-			stage_whole(a, b->source, arena_block(a, a->lanes[b->entry[i].lane].block));
+	int r;
 
 	lock_stripes(b);
 	if (b->from_staged)
@@ -422,9 +428,13 @@ static int run_batch(void *arg)
 	r = check_writable(a);
 	if (r == 0)
 		r = read_map(b);
-	if (r == 0 && b->span)
-		r = stage_part(b);
 	if (r < 0 || b->n == 0)
+		return r;
+	if (b->span)
+		r = stage_part(b);
+	else if (!b->from_staged)
+		stage(b);
+	if (r < 0)
 		return r;
 	if (!b->durable) {
 		publish(b);
