@@ -20,7 +20,7 @@
 #define SIZE    (17ull << 20)
 #define SECTOR  4096u
 #define THREADS 4u
-#define ROUNDS  400u
+#define ROUNDS  4000u
 #define PART    (SECTOR / THREADS)
 #define PARTS   3u   /* sectors that the threads share by parts */
 #define COMMON  4u   /* sectors that all threads write as a whole */
