@@ -166,7 +166,8 @@ enum {
  * drop the metadata, writes store zeros there). With iov the data is gathered from or scattered to pieces of any length whose
  * sum must be n * sector_size.
  *
- * A durable request of up to nfree sectors in one arena commits with two persist points.
+ * A durable request of up to 256 sectors in one arena commits with two persist points, as long as no buffered sectors hold
+ * its lanes.
  *
  * -ERANGE: beyond the end, nothing done; -EROFS; -EINVAL: sizes; -EIO: an error-state sector (read), an error-state arena
  * (write), a fault or failed sync: then each sector of the request is old or new; -ENOSPC. SPEC 6.2, 6.3.
@@ -324,7 +325,9 @@ enum untorn_repair_mode {
 
 enum {
 	UNTORN_REPAIR_FORCE =
-		1u << 3, /* also restore from a backup whose parent uuid is null (may revive a destroyed BTT) */
+		1u
+		<< 3, /* also: restore from a backup whose parent uuid is null (may revive a destroyed BTT), clear the error flag of an
+			   arena that is sound, mend what only the geometry rules vouch for */
 	UNTORN_REPAIR_REWRITE_LOG = 1u << 4, /* convert flog slots {0,2} to {0,1} */
 };
 
