@@ -324,10 +324,11 @@ enum untorn_repair_mode {
 };
 
 enum {
-	UNTORN_REPAIR_FORCE =
-		1u
-		<< 3, /* also: restore from a backup whose parent uuid is null (may revive a destroyed BTT), clear the error flag of an
-			   arena that is sound, mend what only the geometry rules vouch for */
+	/*
+	 * Also restore from a backup whose parent uuid is null (may revive a destroyed BTT), clear the error flag of an arena
+	 * that is sound, and mend what only the geometry rules vouch for.
+	 */
+	UNTORN_REPAIR_FORCE = 1u << 3,
 	UNTORN_REPAIR_REWRITE_LOG = 1u << 4, /* convert flog slots {0,2} to {0,1} */
 };
 
