@@ -186,14 +186,45 @@ static void long_sequence(struct power *p)
 	sequence(p, 60);
 }
 
-/* Commits of all lines of one stripe together, more than its list holds. */
+struct one_write {
+	struct power *p;
+	uint32_t lba;
+};
+
+static void *write_one(void *arg)
+{
+	const struct one_write *w = arg;
+
+	power_write(w->p, w->lba, 1, DURABLE);
+	return NULL;
+}
+
+/* By a thread whose drains make no one else's flushes durable. */
+static void write_elsewhere(struct power *p, uint32_t lba)
+{
+	struct one_write w = {p, lba};
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, write_one, &w) != 0)
+		abort();
+	pthread_join(thread, NULL);
+}
+
+/*
+ * Commits of all lines of one stripe together, more than its list holds; then another lane supersedes what was on the line
+ * that the list had no room for.
+ */
 static void many_lines(struct power *p)
 {
 	for (unsigned round = 0; round < 3; round++) {
-		for (unsigned i = 0; i < 9; i++)
-			power_write(p, (i * 7 + round) % 9 * 4096 + round, 1, 0);
+		uint32_t lba = 0;
+
+		for (unsigned i = 0; i < 9; i++) {
+			lba = (i * 7 + round) % 9 * 4096 + round;
+			power_write(p, lba, 1, 0);
+		}
 		power_flush(p);
-		power_write(p, 8 * 4096, 1, UNTORN_BTT_DURABLE);
+		write_elsewhere(p, lba);
 	}
 	power_close(p);
 }
@@ -356,6 +387,13 @@ static void *write_far(void *p)
 	return NULL;
 }
 
+static void *write_lba_17(void *p)
+{
+	for (unsigned i = 0; i < 5; i++)
+		power_write(p, 17, 1, DURABLE);
+	return NULL;
+}
+
 static void *buffer_lba_1(void *p)
 {
 	for (unsigned i = 0; i < 4; i++) {
@@ -416,6 +454,12 @@ static void one_stripe(struct power *p)
 	two_threads(p, write_lba_1, write_far);
 }
 
+/* Nothing in common but the lanes. */
+static void two_stripes(struct power *p)
+{
+	two_threads(p, write_lba_1, write_lba_17);
+}
+
 static void durable_and_buffered(struct power *p)
 {
 	two_threads(p, write_near_1, buffer_lba_1);
@@ -459,6 +503,8 @@ const struct scenario thread_scenarios[] = {
 	{"one line", &kind_v1_4096, old_content, one_line, 1, THREADS},
 	{"one stripe", &kind_many_lines, NULL, one_stripe, 1, THREADS},
 	{"one stripe", &kind_two_lanes, NULL, one_stripe, 1, THREADS},
+	{"two stripes", &kind_v1_4096, old_content, two_stripes, 1, THREADS},
+	{"two stripes", &kind_two_lanes, old_content, two_stripes, 1, THREADS},
 	{"durable and buffered", &kind_v1_4096, old_content, durable_and_buffered, 1, THREADS},
 	{"durable and buffered", &kind_many_lines, old_content, durable_and_buffered, 1, THREADS},
 	{"both buffered", &kind_pool_512, old_content, both_buffered, 1, THREADS},
