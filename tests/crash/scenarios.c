@@ -21,15 +21,14 @@ const struct power_kind kind_old_padding = {"2.0/520, slots 0 and 2", UNTORN_BTT
 /* A stripe with more map lines than its list of left lines holds. */
 const struct power_kind kind_many_lines = {"2.0/512, 20 MiB", UNTORN_BTT_V2_0, 512, 21 * MIB, 16, 40000, false};
 
-/* All images of a handful of undecided units; more are sampled. */
-#define SHORT                                                                                                     \
-	{                                                                                                         \
-		.at_drains = false, .budget = {.exhaustive = 600, .samples = 40, .seed = 1}, .continue_every = 5, \
-		.nested = 3                                                                                       \
+/* All images of a handful of undecided units; more are sampled. Between two drains images only get more. */
+#define AT_EVENTS                                                                                         \
+	{                                                                                                 \
+		.budget = {.exhaustive = 200, .samples = 16, .seed = 1}, .continue_every = 5, .nested = 3 \
 	}
-#define LONG                                                                                                     \
+#define AT_DRAINS                                                                                                \
 	{                                                                                                        \
-		.at_drains = true, .budget = {.exhaustive = 300, .samples = 60, .seed = 2}, .continue_every = 9, \
+		.at_drains = true, .budget = {.exhaustive = 200, .samples = 40, .seed = 2}, .continue_every = 9, \
 		.nested = 2                                                                                      \
 	}
 
@@ -230,45 +229,45 @@ static void many_lines(struct power *p)
 }
 
 const struct scenario write_scenarios[] = {
-	{"1 sector", &kind_v1_4096, old_content, write_1, 1, SHORT},
-	{"2 sectors", &kind_v1_4096, old_content, write_2, 1, SHORT},
-	{"17 sectors", &kind_v1_4096, old_content, write_17, 1, SHORT},
-	{"1 sector", &kind_v2_512, old_content, write_1, 1, SHORT},
-	{"2 sectors", &kind_v2_512, old_content, write_2, 1, SHORT},
-	{"17 sectors", &kind_v2_512, old_content, write_17, 1, SHORT},
-	{"17 sectors", &kind_v1_520, old_content, write_17, 1, SHORT},
-	{"17 sectors", &kind_pool_512, old_content, write_17, 1, SHORT},
-	{"2 sectors", &kind_pool_4096, old_content, write_2, 1, SHORT},
-	{"fresh sectors", &kind_v1_4096, NULL, write_fresh, 1, SHORT},
-	{"fresh sectors", &kind_pool_512, NULL, write_fresh, 1, SHORT},
-	{"write and close", &kind_v1_4096, old_content, write_and_close, 1, SHORT},
-	{"same lba", &kind_v1_4096, old_content, same_lba, 1, LONG},
-	{"same lba", &kind_two_lanes, old_content, same_lba, 1, LONG},
-	{"same line", &kind_v2_512, old_content, same_line, 1, LONG},
-	{"same line", &kind_two_lanes, old_content, same_line, 1, LONG},
-	{"same line", &kind_pool_512, old_content, same_line, 1, LONG},
-	{"by turns", &kind_two_lanes, old_content, by_turns, 1, LONG},
-	{"by turns", &kind_three_lanes, old_content, by_turns, 1, LONG},
-	{"by turns", &kind_old_padding, old_content, by_turns, 1, LONG},
-	{"batches", &kind_v1_4096, old_content, batches, 1, LONG},
-	{"batches", &kind_pool_512, old_content, batches, 1, LONG},
-	{"batches", &kind_three_lanes, old_content, batches, 1, LONG},
-	{"buffered", &kind_v1_4096, old_content, buffered, 1, SHORT},
-	{"buffered", &kind_two_lanes, old_content, buffered, 1, SHORT},
-	{"buffered", &kind_pool_512, old_content, buffered, 1, SHORT},
-	{"buffered and durable", &kind_v1_520, old_content, buffered_and_durable, 1, SHORT},
-	{"buffered and durable", &kind_three_lanes, old_content, buffered_and_durable, 1, SHORT},
-	{"parts", &kind_v1_520, old_content, parts, 1, SHORT},
-	{"parts", &kind_two_lanes, old_content, parts, 1, SHORT},
-	{"parts", &kind_pool_4096, old_content, parts, 1, SHORT},
-	{"short sequence", &kind_two_lanes, old_content, short_sequence, 1, SHORT},
-	{"short sequence", &kind_old_padding, NULL, short_sequence, 1, SHORT},
-	{"sequence", &kind_two_lanes, old_content, long_sequence, 1, LONG},
-	{"sequence", &kind_three_lanes, old_content, long_sequence, 1, LONG},
-	{"sequence", &kind_old_padding, old_content, long_sequence, 1, LONG},
-	{"sequence", &kind_v2_512, old_content, long_sequence, 1, LONG},
-	{"sequence", &kind_pool_512, old_content, long_sequence, 1, LONG},
-	{"many lines of a stripe", &kind_many_lines, NULL, many_lines, 1, LONG},
+	{"1 sector", &kind_v1_4096, old_content, write_1, 1, AT_EVENTS},
+	{"2 sectors", &kind_v1_4096, old_content, write_2, 1, AT_EVENTS},
+	{"17 sectors", &kind_v1_4096, old_content, write_17, 1, AT_EVENTS},
+	{"1 sector", &kind_v2_512, old_content, write_1, 1, AT_EVENTS},
+	{"2 sectors", &kind_v2_512, old_content, write_2, 1, AT_EVENTS},
+	{"17 sectors", &kind_v2_512, old_content, write_17, 1, AT_DRAINS},
+	{"17 sectors", &kind_v1_520, old_content, write_17, 1, AT_DRAINS},
+	{"17 sectors", &kind_pool_512, old_content, write_17, 1, AT_DRAINS},
+	{"2 sectors", &kind_pool_4096, old_content, write_2, 1, AT_EVENTS},
+	{"fresh sectors", &kind_v1_4096, NULL, write_fresh, 1, AT_EVENTS},
+	{"fresh sectors", &kind_pool_512, NULL, write_fresh, 1, AT_DRAINS},
+	{"write and close", &kind_v1_4096, old_content, write_and_close, 1, AT_EVENTS},
+	{"same lba", &kind_v1_4096, old_content, same_lba, 1, AT_DRAINS},
+	{"same lba", &kind_two_lanes, old_content, same_lba, 1, AT_DRAINS},
+	{"same line", &kind_v2_512, old_content, same_line, 1, AT_DRAINS},
+	{"same line", &kind_two_lanes, old_content, same_line, 1, AT_DRAINS},
+	{"same line", &kind_pool_512, old_content, same_line, 1, AT_DRAINS},
+	{"by turns", &kind_two_lanes, old_content, by_turns, 1, AT_DRAINS},
+	{"by turns", &kind_three_lanes, old_content, by_turns, 1, AT_DRAINS},
+	{"by turns", &kind_old_padding, old_content, by_turns, 1, AT_DRAINS},
+	{"batches", &kind_v1_4096, old_content, batches, 1, AT_DRAINS},
+	{"batches", &kind_pool_512, old_content, batches, 1, AT_DRAINS},
+	{"batches", &kind_three_lanes, old_content, batches, 1, AT_DRAINS},
+	{"buffered", &kind_v1_4096, old_content, buffered, 1, AT_EVENTS},
+	{"buffered", &kind_two_lanes, old_content, buffered, 1, AT_EVENTS},
+	{"buffered", &kind_pool_512, old_content, buffered, 1, AT_DRAINS},
+	{"buffered and durable", &kind_v1_520, old_content, buffered_and_durable, 1, AT_DRAINS},
+	{"buffered and durable", &kind_three_lanes, old_content, buffered_and_durable, 1, AT_EVENTS},
+	{"parts", &kind_v1_520, old_content, parts, 1, AT_EVENTS},
+	{"parts", &kind_two_lanes, old_content, parts, 1, AT_EVENTS},
+	{"parts", &kind_pool_4096, old_content, parts, 1, AT_EVENTS},
+	{"short sequence", &kind_two_lanes, old_content, short_sequence, 1, AT_EVENTS},
+	{"short sequence", &kind_old_padding, NULL, short_sequence, 1, AT_EVENTS},
+	{"sequence", &kind_two_lanes, old_content, long_sequence, 1, AT_DRAINS},
+	{"sequence", &kind_three_lanes, old_content, long_sequence, 1, AT_DRAINS},
+	{"sequence", &kind_old_padding, old_content, long_sequence, 1, AT_DRAINS},
+	{"sequence", &kind_v2_512, old_content, long_sequence, 1, AT_DRAINS},
+	{"sequence", &kind_pool_512, old_content, long_sequence, 1, AT_DRAINS},
+	{"many lines of a stripe", &kind_many_lines, NULL, many_lines, 1, AT_DRAINS},
 };
 const size_t n_write_scenarios = ARRAY_SIZE(write_scenarios);
 
@@ -323,22 +322,22 @@ static void mark_errors(struct power *p)
 }
 
 const struct scenario discard_scenarios[] = {
-	{"discard", &kind_v1_4096, old_content, discard_1, 1, SHORT},
-	{"discard", &kind_pool_512, old_content, discard_1, 1, SHORT},
-	{"discard", &kind_v2_512, old_content, discard_1, 1, SHORT},
-	{"discard many", &kind_v1_4096, old_content, discard_many, 1, SHORT},
-	{"discard many", &kind_pool_4096, old_content, discard_many, 1, SHORT},
-	{"discard many", &kind_v1_520, old_content, discard_many, 1, LONG},
-	{"discard what is left behind", &kind_v1_4096, old_content, discard_left, 1, SHORT},
-	{"discard what is left behind", &kind_three_lanes, old_content, discard_left, 1, SHORT},
-	{"discard what is left behind", &kind_pool_512, old_content, discard_left, 1, SHORT},
-	{"discard buffered", &kind_v1_4096, old_content, discard_buffered, 1, SHORT},
-	{"discard buffered", &kind_three_lanes, old_content, discard_buffered, 1, SHORT},
-	{"discard buffered", &kind_pool_512, old_content, discard_buffered, 1, SHORT},
-	{"discard buffered", &kind_v2_512, old_content, discard_buffered, 1, LONG},
-	{"errors", &kind_v1_4096, old_content, mark_errors, 1, SHORT},
-	{"errors", &kind_two_lanes, old_content, mark_errors, 1, SHORT},
-	{"errors", &kind_pool_512, old_content, mark_errors, 1, SHORT},
+	{"discard", &kind_v1_4096, old_content, discard_1, 1, AT_EVENTS},
+	{"discard", &kind_pool_512, old_content, discard_1, 1, AT_EVENTS},
+	{"discard", &kind_v2_512, old_content, discard_1, 1, AT_EVENTS},
+	{"discard many", &kind_v1_4096, old_content, discard_many, 1, AT_EVENTS},
+	{"discard many", &kind_pool_4096, old_content, discard_many, 1, AT_EVENTS},
+	{"discard many", &kind_v1_520, old_content, discard_many, 1, AT_DRAINS},
+	{"discard what is left behind", &kind_v1_4096, old_content, discard_left, 1, AT_EVENTS},
+	{"discard what is left behind", &kind_three_lanes, old_content, discard_left, 1, AT_EVENTS},
+	{"discard what is left behind", &kind_pool_512, old_content, discard_left, 1, AT_EVENTS},
+	{"discard buffered", &kind_v1_4096, old_content, discard_buffered, 1, AT_EVENTS},
+	{"discard buffered", &kind_three_lanes, old_content, discard_buffered, 1, AT_EVENTS},
+	{"discard buffered", &kind_pool_512, old_content, discard_buffered, 1, AT_DRAINS},
+	{"discard buffered", &kind_v2_512, old_content, discard_buffered, 1, AT_DRAINS},
+	{"errors", &kind_v1_4096, old_content, mark_errors, 1, AT_EVENTS},
+	{"errors", &kind_two_lanes, old_content, mark_errors, 1, AT_EVENTS},
+	{"errors", &kind_pool_512, old_content, mark_errors, 1, AT_EVENTS},
 };
 const size_t n_discard_scenarios = ARRAY_SIZE(discard_scenarios);
 
