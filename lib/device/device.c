@@ -169,12 +169,19 @@ static void tree_remove(struct untorn_device *device)
 	tree_unlock(device->bus);
 }
 
+static void set_visible(struct untorn_device *device)
+{
+	tree_lock(device->bus);
+	device->visible = true;
+	tree_unlock(device->bus);
+}
+
 struct untorn_device *device_find_child(struct untorn_device *parent, const char *name)
 {
 	struct untorn_device *child;
 
 	tree_lock(parent->bus);
-	for (child = parent->children; child && strcmp(child->name, name) != 0;)
+	for (child = parent->children; child && (!child->visible || strcmp(child->name, name) != 0);)
 		child = child->next;
 	if (child)
 		untorn_device_get(child);
@@ -182,20 +189,29 @@ struct untorn_device *device_find_child(struct untorn_device *parent, const char
 	return child;
 }
 
-int untorn_device_next(struct untorn_device *parent, enum untorn_device_type type, struct untorn_device **child)
+/* The child of that type behind *child, hidden ones too if asked for; puts *child and replaces it. */
+static void next_child(struct untorn_device *parent, enum untorn_device_type type, bool hidden,
+		       struct untorn_device **child)
 {
 	int after = *child ? (*child)->id : -1;
 	struct untorn_device *next;
 
 	tree_lock(parent->bus);
-	for (next = parent->children; next && (next->kind->type != type || next->id <= after);)
-		next = next->next;
+	for (next = parent->children; next; next = next->next) {
+		if (next->kind->type == type && next->id > after && (next->visible || hidden))
+			break;
+	}
 	if (next)
 		untorn_device_get(next);
 	tree_unlock(parent->bus);
 	untorn_device_put(*child);
 	*child = next;
-	return next ? 0 : -ENOENT;
+}
+
+int untorn_device_next(struct untorn_device *parent, enum untorn_device_type type, struct untorn_device **child)
+{
+	next_child(parent, type, false, child);
+	return *child ? 0 : -ENOENT;
 }
 
 int untorn_bus_find(struct untorn_bus *bus, const char *name, struct untorn_device **ret_device)
@@ -240,10 +256,10 @@ static void run_add(struct async_item *item)
 {
 	struct untorn_device *device = item->device;
 
-	/* Unregistering marks the device dead before it takes the lock: either it sees the device in the tree, or we see the mark. */
+	/* Unregistered meanwhile: it never shows up. */
 	if (device_lock(device) == 0) {
 		if (!is_dead(device)) {
-			tree_insert(device);
+			set_visible(device);
 			if (is_auto_probed(device))
 				device_bind_any(device);
 		}
@@ -254,6 +270,7 @@ static void run_add(struct async_item *item)
 
 void device_register(struct untorn_device *device)
 {
+	tree_insert(device);
 	untorn_device_get(device);
 	async_queue(&device->bus->async, &device->add, run_add);
 }
@@ -301,7 +318,7 @@ void device_unregister_children(struct untorn_device *parent, enum untorn_device
 {
 	struct untorn_device *child = NULL;
 
-	while (untorn_device_next(parent, type, &child) == 0)
+	for (next_child(parent, type, true, &child); child; next_child(parent, type, true, &child))
 		device_unregister(child);
 }
 

@@ -133,8 +133,9 @@ struct untorn_device {
 	bool dead;                           /* bus lock: unregistering has begun or is queued */
 
 	struct untorn_device *children, *next; /* tree lock: registered children by type and id */
-	struct async_item add, del, release;   /* add and del hold a reference while they are queued */
-	char *problem;                         /* tree lock: sentence or NULL */
+	bool visible; /* tree lock: its registration has come to pass; before, only its parent sees it */
+	struct async_item add, del, release; /* add and del hold a reference while they are queued */
+	char *problem;                       /* tree lock: sentence or NULL */
 };
 
 /*
@@ -450,8 +451,17 @@ int probe_media(struct namespace *ns);
 
 /* The disk of a bound device: made at bind, ended at unbind, freed when the last opener is gone. */
 
-int disk_new(const char *name, struct untorn_media *media, struct untorn_btt *volume, uint64_t size, uint32_t logical,
-	     bool read_only, struct untorn_disk **ret_disk);
+struct disk_source {
+	struct untorn_media *media; /* of a raw disk */
+	struct untorn_btt *volume;  /* of a btt disk, else NULL */
+	uint64_t size;		    /* bytes of the disk */
+	uint32_t logical;	    /* data bytes of a sector */
+	uint32_t stride;	    /* raw: bytes from one sector to the next on the medium */
+	bool read_only;
+	bool never_writes; /* read-only whatever disk_set_read_only() says */
+};
+
+int disk_new(const char *name, const struct disk_source *source, struct untorn_disk **ret_disk);
 /* No I/O gets through any more; waits for what is under way. The media may go then. */
 void disk_end(struct untorn_disk *disk);
 /* One reference less; the last frees. */
