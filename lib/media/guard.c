@@ -116,11 +116,13 @@ void guard_install(void)
  * The error behind a fault. A full file system is told from broken memory by asking for space for the page: where that
  * succeeds, or is not the problem, the access failed for another reason.
  */
-static int fault_error(const struct untorn_media *root, uint64_t off)
+static int fault_error(struct untorn_media *root, uint64_t off)
 {
 	uint64_t page = round_down(off, 4096);
 	struct stat st;
 
+	if (root->ops->locate)
+		root = root->ops->locate(root, &page);
 	if (root->read_only || root->fd < 0 || fstat(root->fd, &st) < 0 || !S_ISREG(st.st_mode))
 		return -EIO;
 	if (page >= (uint64_t)st.st_size)

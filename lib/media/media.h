@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The one door to memory. Everything above reads the mapped bytes at base directly and stores only through the
- * functions below, so that a medium can be swapped: real memory (map.c), power cuts (crash.c), faults (fault.c).
+ * functions below, so that a medium can be swapped: real memory (map.c), pieces of it (stitch.c), power cuts (crash.c),
+ * faults (fault.c).
  *
  * Stores come in two kinds. copy() and zero() move bulk data: their bytes reach the medium in any order, in units of
  * 8 bytes, at any time until the next drain() of the calling thread. store32/64() are single atomic stores; those to one
@@ -40,6 +41,8 @@ struct media_ops {
 	int (*punch)(struct untorn_media *m, uint64_t off, uint64_t len);
 	/* Holes; offsets within the root. NULL: not known. */
 	int (*next_data)(struct untorn_media *m, uint64_t off, uint64_t *ret_data, uint64_t *ret_end);
+	/* The root whose file byte *off lies in; *off becomes its offset there. NULL: the root itself. */
+	struct untorn_media *(*locate)(struct untorn_media *m, uint64_t *off);
 	void (*destroy)(struct untorn_media *m); /* of the root, when the last reference goes */
 };
 
