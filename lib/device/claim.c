@@ -31,3 +31,15 @@ void claim_detach(struct btt *btt)
 	ns->claim = NULL;
 	untorn_device_put(&ns->dev);
 }
+
+bool claim_may_be_btt(const struct namespace *ns)
+{
+	switch (ns->holder_class) {
+	case UNTORN_CLASS_NONE:
+	case UNTORN_CLASS_BTT:
+	case UNTORN_CLASS_BTT2:
+		return true;
+	default:
+		return false;
+	}
+}

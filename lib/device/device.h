@@ -234,6 +234,7 @@ struct untorn_bus {
 	struct dimm **dimms; /* as in the platform; constant after opening */
 	struct region **regions;
 	int close_error; /* bus lock: first error of making things durable at unbind */
+	_Atomic bool hw_error_scrub; /* as stored; there is no scrub that it could start */
 };
 
 extern const struct attr bus_attrs[];        /* bus-attrs.c */
@@ -252,8 +253,9 @@ struct dpa_map {
 	size_t n, allocated;
 };
 
-int dpa_reserve(struct dpa_map *map, const uint8_t *uuid, uint64_t start, uint64_t size); /* -EBUSY: overlap; -ENOMEM */
-/* Give back [start, start + size), which lies in one range of uuid. -ENOMEM: (a hole in the middle), unchanged. */
+/* Ranges of one uuid that touch become one. A size of 0 does nothing. -EBUSY: overlap; -ENOMEM. */
+int dpa_reserve(struct dpa_map *map, const uint8_t *uuid, uint64_t start, uint64_t size);
+/* Give back what uuid has of [start, start + size). -ENOMEM (a hole in the middle of a range): unchanged. */
 int dpa_release(struct dpa_map *map, const uint8_t *uuid, uint64_t start, uint64_t size);
 void dpa_release_all(struct dpa_map *map, const uint8_t *uuid);
 void dpa_rename(struct dpa_map *map, const uint8_t *old_uuid, const uint8_t *new_uuid);
@@ -273,7 +275,8 @@ struct dimm {
 	struct dpa_map dpa;             /* what active labels and namespaces have */
 	unsigned busy;                  /* bound regions that map it */
 	bool labelling;                 /* an index was found when the driver bound */
-	bool locked;
+	bool stale;                     /* somebody wrote to the label area since then */
+	bool locked;                    /* constant */
 };
 
 static inline struct dimm *to_dimm(struct untorn_device *device)
@@ -322,7 +325,13 @@ enum untorn_nstype region_nstype(struct region *region); /* 4, 5 or 6; bus lock 
 bool region_is_memory(const struct region *region);      /* pmem or volatile */
 /* The label set of a region; mappings has room for PLATFORM_MAPPINGS_MAX. -ENXIO: a dimm is not bound or has no label area. Bus lock. */
 int region_label_set(struct region *region, struct untorn_label_mapping *mappings, struct untorn_label_set *ret_set);
-uint64_t region_available_size(struct region *region);       /* bus lock; 0 if a dimm is not bound */
+/*
+ * The next piece that a namespace may get, at or after *pos and below the mappings' size: free at the same distance from the start of
+ * every mapping, trimmed to the region's align. Distances and sizes are bytes of one mapping. false: none. *pos moves behind it. Bus
+ * lock held, all dimms bound.
+ */
+bool region_next_free(struct region *region, uint64_t *pos, uint64_t *ret_off, uint64_t *ret_size);
+uint64_t region_available_size(struct region *region);       /* bus lock; 0 if a dimm is not bound or has no label area */
 uint64_t region_max_available_extent(struct region *region); /* bus lock */
 bool region_dimms_bound(struct region *region);
 bool region_is_locked(struct region *region); /* a mapped dimm is locked */
@@ -398,6 +407,13 @@ extern const uint32_t namespace_sizes_pmem[2], namespace_sizes_blk[7]; /* sector
 
 /* ------------------------------------------------------------------- btt.c ------------------------------------------------ */
 
+/* meson -Dbtt=false leaves it out: S2. */
+#ifdef UNTORN_WITHOUT_BTT
+#define BTT_SUPPORT false
+#else
+#define BTT_SUPPORT true
+#endif
+
 struct btt {
 	struct untorn_device dev;
 
@@ -438,6 +454,8 @@ extern const uint32_t btt_sizes[7];
 /* Bus lock held for both. attach: -EBUSY when claimed. S18, S20. */
 int claim_attach(struct btt *btt, struct namespace *ns);
 void claim_detach(struct btt *btt); /* nothing when nothing is attached */
+/* No other class of holder is asked for. Bus lock. D10 */
+bool claim_may_be_btt(const struct namespace *ns);
 
 /* ------------------------------------------------------------------- probe.c ---------------------------------------------- */
 

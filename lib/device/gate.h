@@ -17,7 +17,7 @@
 
 #include "base/bits.h"
 
-#define GATE_SHARDS	64u
+#define GATE_SHARDS     64u
 #define GATE_SHARD_SIZE 128u /* two cache lines: processors prefetch pairs */
 
 struct gate_shard {
