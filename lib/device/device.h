@@ -10,7 +10,8 @@
  *	dimm.c      nmemN and the driver nvdimm: label areas
  *	dpa.c       who has which DPA range of a dimm
  *	region.c    regionN: attributes;  region-probe.c: the driver nd_region;  seed.c: seeds
- *	namespace.c namespaceX.Y: attributes and stores;  namespace-size.c: allocation;  namespace-label.c: the label update
+ *	namespace.c namespaceX.Y: attributes and stores;  namespace-size.c: allocation;  namespace-label.c: the label update;
+ *	            namespace-media.c: its bytes
  *	btt.c       bttX.Y: attributes and stores
  *	claim.c     who holds a namespace: attach and detach
  *	probe.c     the drivers nd_pmem and nd_blk: from a namespace or btt to a disk
@@ -288,6 +289,13 @@ int dimm_new(struct untorn_bus *bus, unsigned index, struct dimm **ret_dimm);
 /* A region binds or lets go. Bus lock held. */
 void dimm_hold(struct dimm *dimm);
 void dimm_drop(struct dimm *dimm);
+bool dimm_is_enabled(const struct dimm *dimm); /* bound, and its label data is there if it has any; bus lock */
+/*
+ * Give the ranges of active labels to their namespaces; take them back. -EBUSY: labels overlap or leave the dimm, and the
+ * dimm's problem says which. Bus lock held.
+ */
+int dimm_reserve_labels(struct dimm *dimm);
+int dimm_release_labels(struct dimm *dimm);
 
 /* ------------------------------------------------------------------- region.c, region-probe.c ----------------------------- */
 
@@ -364,7 +372,8 @@ struct namespace
 	uint64_t size;
 	struct untorn_label_extent *extents; /* as in struct untorn_label_namespace; NULL for io */
 	size_t nextent;
-	bool is_labelled; /* labels of label_uuid are on media */
+	bool is_labelled;     /* labels of label_uuid are on media */
+	uint32_t label_flags; /* UNTORN_LABEL_READ_ONLY, as found in them and kept */
 	uint8_t label_uuid[UUID_LEN];
 
 	/* Below: device lock, while bound. */
@@ -398,8 +407,6 @@ int namespace_media(struct namespace *ns, struct untorn_media **ret_media);
 enum untorn_btt_layout namespace_btt_layout(const struct namespace *ns);
 /* Whether any namespace or btt of the bus has that uuid, other than except. Bus lock held. */
 bool namespace_uuid_in_use(struct untorn_bus *bus, const uint8_t *uuid, const struct untorn_device *except);
-/* Allocate or free so that it has size bytes; labels are not touched. Bus lock held. -EINVAL, -ENXIO, -ENOSPC, -ENOMEM. */
-int namespace_allocate(struct namespace *ns, uint64_t size);
 /* After a store: make the labels say what the namespace is. Bus lock held. Section 9. */
 int namespace_update_labels(struct namespace *ns);
 
