@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# Documents agree with the tree: links lead somewhere, sections of SPEC.md that comments name exist, the first program of the README is
-# examples/count-runs.c, commands that the README shows exist, manuals are well formed, and every public function has its place in one.
+# Documents agree with the tree: links lead somewhere, sections of SPEC.md and DEVICES.md that comments name exist, the first program of the
+# README is examples/count-runs.c, commands that the README shows exist, manuals are well formed, and every public function has its place in
+# one.
 
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/functions.sh"
@@ -22,6 +23,24 @@ grep -rhoE 'SPEC [0-9]+(\.[0-9]+)?((,| and|, and|/) ?[0-9]+(\.[0-9]+)?( \([0-9]+
 cd "$tmp"
 (($(wc -l <named) > 15)) || fail "comments name only $(wc -l <named) sections of SPEC.md"
 assert_equal "sections that comments name and SPEC.md lacks" "$(comm -13 sections named | tr '\n' ' ')" ""
+
+# S39 and D20 are rows of docs/DEVICES.md, which has all of them; "section 9" in what belongs to devices is one of its sections.
+numbers() {
+	sed -nE "s/^\| ($1[0-9]+) \|.*/\1/p" "$source_dir/docs/DEVICES.md"
+}
+assert_equal "numbers S of DEVICES.md" "$(numbers S)" "$(printf 'S%d\n' {1..92})"
+assert_equal "numbers D of DEVICES.md" "$(numbers D)" "$(printf 'D%d\n' {1..33})"
+cd "$source_dir"
+grep -rhoE '\b[SD][0-9]+\b' include lib cli nbdkit tests --include='*.[ch]' --include='*.sh' --include='*.py' | sort -u >"$tmp/named"
+mapfile -t device_sources < <(find include lib/device tests -name '*device*.[ch]' -o -path 'lib/device/*.[ch]')
+grep -hoiE '\bsections? [0-9]+((,| and|, and| to) [0-9]+)*' "${device_sources[@]}" | grep -oE '[0-9]+' | sort -u >"$tmp/named-sections"
+cd "$tmp"
+{ numbers S; numbers D; } | sort -u >known
+sed -nE 's/^## ([0-9]+)\. .*/\1/p' "$source_dir/docs/DEVICES.md" | sort -u >sections
+(($(wc -l <named) > 60)) || fail "sources name only $(wc -l <named) numbers of DEVICES.md"
+(($(wc -l <named-sections) > 2)) || fail "sources name only $(wc -l <named-sections) sections of DEVICES.md"
+assert_equal "numbers that sources name and DEVICES.md lacks" "$(comm -13 known named | tr '\n' ' ')" ""
+assert_equal "sections that sources name and DEVICES.md lacks" "$(comm -13 sections named-sections | tr '\n' ' ')" ""
 
 # The README's program cannot rot.
 awk '/^```c$/ && !done {inside = 1; next} /^```$/ && inside {exit} inside' "$source_dir/README.md" >program.c
