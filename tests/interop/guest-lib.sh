@@ -35,3 +35,65 @@ no_cache() {
 	sync
 	echo 3 >/proc/sys/vm/drop_caches
 }
+
+# renumber: take all regions down and up, so that namespaces are numbered as after a boot: by where they lie.
+renumber() {
+	try ndctl disable-region all
+	try ndctl enable-region all
+}
+
+# tell WORD: what ndctl lists, each line behind "WORD list: ", and the content of every disk of a labelled namespace:
+# "WORD data: N UUID SIZE MD5", N counting the --nvdimm, the uuid being the namespace's.
+tell() {
+	no_cache
+	ndctl list -DRNiv | sed "s/^/$1 list: /"
+	for namespace in /sys/bus/nd/devices/namespace*; do
+		[ -e "$namespace/uuid" ] || continue
+		device=$(cat "$namespace/holder")
+		disk=$(ls "/sys/bus/nd/devices/${device:-${namespace##*/}}/block" 2>/dev/null) || continue
+		IFS=, read -r dimm _ <"$(readlink -f "$namespace/..")/mapping0"
+		n=$(($(cat "/sys/bus/nd/devices/$dimm/nfit/handle") - 1))
+		size=$(($(cat "/sys/block/$disk/size") * 512))
+		echo "$1 data: $n $(cat "$namespace/uuid") $size $(md5sum <"/dev/$disk" | cut -d' ' -f1)"
+	done
+}
+
+# scribble DISK: write random data near its start, its middle and its end.
+scribble() {
+	sectors=$(($(cat "/sys/block/$1/size") / 8))
+	head -c 262144 /dev/urandom >/tmp/.scribble
+	for at in 3 $((sectors / 2)) $((sectors - 64)); do
+		dd if=/tmp/.scribble of="/dev/$1" bs=4096 seek="$at" conv=notrunc 2>/dev/null
+	done
+	sync
+}
+
+# disk NAME: the disk of the namespace whose alt_name is NAME.
+disk() {
+	for namespace in /sys/bus/nd/devices/namespace*; do
+		[ "$(cat "$namespace/alt_name" 2>/dev/null)" = "$1" ] || continue
+		device=$(cat "$namespace/holder")
+		ls "/sys/bus/nd/devices/${device:-${namespace##*/}}/block"
+		return
+	done
+	fail "no namespace $1"
+}
+
+# namespace NAME: the device whose alt_name is NAME.
+namespace() {
+	for namespace in /sys/bus/nd/devices/namespace*; do
+		[ "$(cat "$namespace/alt_name" 2>/dev/null)" = "$1" ] && [ "$(cat "$namespace/size")" != 0 ] || continue
+		echo "${namespace##*/}"
+		return
+	done
+	fail "no namespace $1"
+}
+
+# label_dimm N VERSION: write empty labels on the dimm of the N-th --nvdimm.
+label_dimm() {
+	r=$(region "$1")
+	IFS=, read -r dimm _ <"/sys/bus/nd/devices/region$r/mapping0"
+	try ndctl disable-region "region$r"
+	try ndctl init-labels -f -V "$2" "$dimm"
+	try ndctl enable-region "region$r"
+}

@@ -74,3 +74,33 @@ killed() {
 capacity() {
 	untorn info --json "$1" | jq -r '.[0].size'
 }
+
+# list_devices FILE NVDIMM-OPTION...: all that we list of these NVDIMMs.
+list_devices() {
+	local file=$1
+	shift
+	untorn list "$@" -DRNiv >"$file" || fail "untorn list: status $?"
+}
+
+# same_devices WORD FILE: what the guest listed behind WORD is what list_devices wrote to FILE.
+same_devices() {
+	guest_said "$1 list" >"$tmp/linux.json"
+	"$here/same-devices.py" "$tmp/linux.json" "$2" || fail "$1: Linux and we list different devices"
+}
+
+# same_data WORD IMAGE...: each disk that the guest told of behind WORD has that content.
+same_data() {
+	local word=$1 n uuid size md5
+	shift
+	while read -r n uuid size md5; do
+		((n++))
+		untorn export --namespace "$uuid" "${!n}" - >"$tmp/data"
+		assert_equal "$word: bytes of $uuid" "$(size_of "$tmp/data")" "$size"
+		assert_equal "$word: data of $uuid" "$(md5 <"$tmp/data")" "$md5"
+	done < <(guest_said "$word data")
+}
+
+# labels_sound NVDIMM-OPTION...: every label area passes.
+labels_sound() {
+	untorn check-labels "$@" all >"$tmp/check" 2>&1 || fail "untorn check-labels $*: status $?: $(<"$tmp/check")"
+}

@@ -15,7 +15,7 @@ mapfile -t sources < <(find "${folders[@]}" -name '*.[ch]')
 clang-format --dry-run -Werror "${sources[@]}"
 
 mapfile -t files < <(find meson.build quickstart check run.in .ci "${folders[@]}" -type f \
-	! -name '*.md' ! -name '*.xz' ! -name '*.map.in' ! -path '*/fuzz/corpus/*')
+	! -name '*.md' ! -name '*.xz' ! -name '*.json' ! -name '*.map.in' ! -path '*/fuzz/corpus/*')
 for file in "${files[@]}"; do
 	head -n 3 "$file" | grep -q 'SPDX-License-Identifier: BSD-3-Clause' || fail "$file: no licence in its first lines"
 done
