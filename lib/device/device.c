@@ -302,7 +302,8 @@ void device_unregister_async(struct untorn_device *device)
 	async_queue(&device->bus->async, &device->del, run_del);
 }
 
-void device_unregister(struct untorn_device *device)
+/* Whether this call removed it. */
+static bool unregister(struct untorn_device *device)
 {
 	bool was_dead;
 
@@ -312,14 +313,22 @@ void device_unregister(struct untorn_device *device)
 	bus_unlock(device->bus);
 	if (!was_dead)
 		delete_now(device);
+	return !was_dead;
 }
 
-void device_unregister_children(struct untorn_device *parent, enum untorn_device_type type)
+void device_unregister(struct untorn_device *device)
+{
+	unregister(device);
+}
+
+bool device_unregister_children(struct untorn_device *parent, enum untorn_device_type type)
 {
 	struct untorn_device *child = NULL;
+	bool any = false;
 
 	for (next_child(parent, type, true, &child); child; next_child(parent, type, true, &child))
-		device_unregister(child);
+		any |= unregister(child);
+	return any;
 }
 
 /* ------------------------------------------------------------------- binding ---------------------------------------------- */

@@ -153,7 +153,8 @@ void device_unregister_async(struct untorn_device *device);
 
 /* Remove it now: unbind, take out of the tree. Nothing if it is dead already. Parent's device lock or none held. */
 void device_unregister(struct untorn_device *device);
-void device_unregister_children(struct untorn_device *parent, enum untorn_device_type type);
+/* Whether any was removed by this call. More may have come up meanwhile. */
+bool device_unregister_children(struct untorn_device *parent, enum untorn_device_type type);
 
 /* The device lock. -ENODEV: the device is unregistered; the lock is not held then. */
 int device_lock(struct untorn_device *device);
@@ -276,7 +277,7 @@ struct dimm {
 	struct dpa_map dpa;             /* what active labels and namespaces have */
 	unsigned busy;                  /* bound regions that map it */
 	bool labelling;                 /* an index was found when the driver bound */
-	bool stale;                     /* somebody wrote to the label area since then */
+	bool stale;                     /* what is known of the labels is not what is on media: no region takes it */
 	bool locked;                    /* constant */
 };
 
