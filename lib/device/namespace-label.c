@@ -40,13 +40,18 @@ static int put_labels(struct namespace *ns, const struct untorn_label_set *set)
 	return 0;
 }
 
+/* With the labels goes what only they could keep: a class that we do not know, the flags. */
 static int remove_labels(struct namespace *ns, const struct untorn_label_set *set)
 {
 	int r = untorn_label_remove(set, ns->label_uuid);
 
-	if (r == 0)
-		ns->is_labelled = false;
-	return r;
+	if (r < 0)
+		return r;
+	ns->is_labelled = false;
+	ns->label_flags = 0;
+	if (ns->holder_class == UNTORN_CLASS_UNKNOWN)
+		ns->holder_class = UNTORN_CLASS_NONE;
+	return 0;
 }
 
 /* Whether the labels have to be written at all. */

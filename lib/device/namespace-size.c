@@ -40,78 +40,38 @@ static int space_append(struct space *space, unsigned mapping, uint64_t dpa, uin
 
 /* ------------------------------------------------------------------- pmem ------------------------------------------------- */
 
-/* What DPA is aligned to on each mapping: bytes, a power of two. */
-static uint64_t dpa_align(const struct region *region)
+/* The lowest distance at which all mappings have size free bytes. */
+static int find_room(struct region *region, uint64_t size, uint64_t *ret_distance)
 {
-	return region->align / region->nmapping;
-}
+	uint64_t pos = 0, off, piece;
 
-/* Round a distance from the start of the mappings up, so that DPA is aligned on the first mapping. */
-static uint64_t align_distance(const struct region *region, uint64_t distance)
-{
-	uint64_t base = region->mappings[0].start % dpa_align(region);
-
-	return round_up(base + distance, dpa_align(region)) - base;
-}
-
-/* The lowest aligned distance, from *distance on, at which the mapping has size free bytes. */
-static bool find_room(const struct region *region, const struct region_mapping *mapping, uint64_t size,
-		      uint64_t *distance)
-{
-	uint64_t pos = mapping->start + *distance, end = mapping->start + mapping->size, start, piece;
-
-	while (dpa_next_free(&mapping->dimm->dpa, &pos, end, &start, &piece)) {
-		uint64_t at = align_distance(region, start - mapping->start);
-
-		if (range_fits(mapping->start + at - start, size, piece)) {
-			*distance = at;
-			return true;
+	while (region_next_free(region, &pos, &off, &piece)) {
+		if (piece >= size) {
+			*ret_distance = off;
+			return 0;
 		}
 	}
-	return false;
-}
-
-/* The lowest distance at which all mappings have size free bytes: each moves it up until all agree. */
-static int find_common_room(const struct region *region, uint64_t size, uint64_t *ret_distance)
-{
-	uint64_t distance = 0;
-
-	for (unsigned i = 0, agreed = 0; agreed < region->nmapping; i = (i + 1) % region->nmapping) {
-		uint64_t before = distance;
-
-		if (!find_room(region, &region->mappings[i], size, &distance))
-			return -ENXIO;
-		agreed = distance == before ? agreed + 1 : 1;
-	}
-	*ret_distance = distance;
-	return 0;
+	return -ENXIO;
 }
 
 /* Whether all mappings have size free bytes at distance. */
-static bool is_room_at(const struct region *region, uint64_t distance, uint64_t size)
+static bool is_room_at(struct region *region, uint64_t distance, uint64_t size)
 {
-	for (unsigned i = 0; i < region->nmapping; i++) {
-		const struct region_mapping *mapping = &region->mappings[i];
-		uint64_t at = mapping->start + distance, pos = at, start, piece;
+	uint64_t pos = distance, off, piece;
 
-		if (!dpa_next_free(&mapping->dimm->dpa, &pos, mapping->start + mapping->size, &start, &piece))
-			return false;
-		if (start != at || piece < size)
-			return false;
-	}
-	return true;
+	return region_next_free(region, &pos, &off, &piece) && off == distance && piece >= size;
 }
 
 static int plan_pmem(const struct namespace *ns, uint64_t total, struct space *space)
 {
-	const struct region *region = namespace_region(ns);
+	struct region *region = namespace_region(ns);
 	uint64_t size = total / region->nmapping, own = ns->nextent ? ns->extents[0].size : 0, distance;
 	int r = 0;
 
 	if (size == 0)
 		return 0;
 	if (own == 0)
-		r = find_common_room(region, size, &distance);
+		r = find_room(region, size, &distance);
 	else
 		distance = ns->extents[0].dpa - region->mappings[0].start;
 	if (r == 0 && own > 0 && size > own && !is_room_at(region, distance + own, size - own))
@@ -123,44 +83,40 @@ static int plan_pmem(const struct namespace *ns, uint64_t total, struct space *s
 
 /* ------------------------------------------------------------------- blk -------------------------------------------------- */
 
-/* The highest free piece below *end, both of its ends aligned. *end is set to its end. */
-static bool find_highest(const struct region *region, uint64_t *end, uint64_t *ret_start)
+/* The highest free piece below *end, which becomes its end. Distances from the start of the mapping. */
+static bool find_highest(struct region *region, uint64_t *end, uint64_t *ret_start)
 {
-	const struct region_mapping *mapping = &region->mappings[0];
-	uint64_t pos = mapping->start, limit = *end, start, piece;
+	uint64_t pos = 0, limit = *end, off, size;
 	bool found = false;
 
-	while (dpa_next_free(&mapping->dimm->dpa, &pos, limit, &start, &piece)) {
-		uint64_t low = round_up(start, dpa_align(region)), high = round_down(start + piece, dpa_align(region));
-
-		if (low < high) {
-			*ret_start = low;
-			*end = high;
-			found = true;
-		}
+	while (region_next_free(region, &pos, &off, &size) && off < limit) {
+		*ret_start = off;
+		*end = min_u64(off + size, limit);
+		found = true;
 	}
 	return found;
 }
 
-/* Append free space below *end, high DPA first. What lies right behind the last extent makes that one longer. */
-static int append_free(const struct region *region, uint64_t size, struct space *space)
+/* Append free space, high DPA first. What lies right behind the last extent makes that one longer. */
+static int append_free(struct region *region, uint64_t size, struct space *space)
 {
-	uint64_t end = region->mappings[0].start + region->mappings[0].size, start;
+	uint64_t end = UINT64_MAX, start;
 	int r = 0;
 
 	while (r == 0 && size > 0) {
 		struct untorn_label_extent *last = space->n ? &space->extents[space->n - 1] : NULL;
-		uint64_t taken;
+		uint64_t taken, dpa;
 
 		if (!find_highest(region, &end, &start))
 			return -ENXIO;
 		taken = min_u64(size, end - start);
 		end -= taken;
 		size -= taken;
-		if (last && last->dpa + last->size == end)
+		dpa = region->mappings[0].start + end;
+		if (last && last->dpa + last->size == dpa)
 			last->size += taken;
 		else
-			r = space_append(space, 0, end, taken);
+			r = space_append(space, 0, dpa, taken);
 	}
 	return r;
 }
