@@ -84,6 +84,27 @@ int untorn_btt_format(struct untorn_media *media, const struct untorn_btt_format
  */
 int untorn_btt_recognise(struct untorn_media *media, const char **ret_what);
 
+/*
+ * Make every BTT and pool on media unrecognisable, to open and to repair: the info blocks of all arenas that any layout could
+ * have there, with their backups. The data stays where it is. 0 also when there was nothing. Durable on return; after an
+ * interruption, run it again. -EROFS, -EIO.
+ */
+int untorn_btt_erase(struct untorn_media *media);
+
+/*
+ * Give the volume on media other uuids, so that it can stand beside the one that it was copied from: uuid is that of the volume,
+ * parent_uuid that of the container it lies in now; NULL keeps the old one. Takes volumes of any parent. layout as in open;
+ * when it is named, also a volume whose first info block a cut tore.
+ *
+ * At any instant each arena has a sound info block, old or new, and its backup. Interrupted, it can simply be run again. Must not
+ * run while the volume is open. Durable on return.
+ *
+ * -ENXIO: no BTT; -EUCLEAN: damaged; -EOPNOTSUPP: an unknown version, or a pmemblk pool; -ENOTUNIQ as in open; -EROFS, -EIO,
+ * -ENOMEM. Nothing is written before all arenas are found sound.
+ */
+int untorn_btt_set_uuid(struct untorn_media *media, enum untorn_btt_layout layout, const uint8_t *uuid,
+			const uint8_t *parent_uuid);
+
 /* ------------------------------------------------------------------- open ------------------------------------------------- */
 
 enum {

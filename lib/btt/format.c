@@ -195,6 +195,13 @@ static int erase_infos(struct untorn_media *media)
 	return r;
 }
 
+int untorn_btt_erase(struct untorn_media *media)
+{
+	if (!media)
+		return -EINVAL;
+	return untorn_media_is_read_only(media) ? -EROFS : erase_infos(media);
+}
+
 /* Sectors of a new volume read as zeros where the file system can take back what the file held. */
 static int give_back(struct untorn_media *media)
 {
