@@ -141,7 +141,11 @@ static void add_group(struct label_state *state, struct label_piece *pieces, siz
 		return;
 	for (size_t i = 0; i < nours; i++)
 		pieces[i].group = state->ngroups;
-	state->groups[state->ngroups++] = (struct label_group){.pieces = pieces, .npieces = nours};
+	state->groups[state->ngroups++] = (struct label_group){
+		.state = LABEL_GROUP_PART,
+		.pieces = pieces,
+		.npieces = nours,
+	};
 }
 
 static int make_groups(struct label_state *state)
