@@ -23,7 +23,7 @@
  *
  * Functions return 0 or a negative errno (<untorn/error.h>) unless they say otherwise. Besides those listed, every
  * call may return -ENODEV (unregistered) and -ENOMEM; a typed call on the wrong kind of device returns -EINVAL.
- * Numbers such as S39 and D20 are those of docs/SPEC.md.
+ * Numbers such as S39 and D20, and sections, are those of docs/DEVICES.md.
  */
 #ifndef UNTORN_DEVICE_H
 #define UNTORN_DEVICE_H
