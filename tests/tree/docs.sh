@@ -33,7 +33,7 @@ assert_equal "numbers D of DEVICES.md" "$(numbers D)" "$(printf 'D%d\n' {1..33})
 cd "$source_dir"
 grep -rhoE '\b[SD][0-9]+\b' include lib cli nbdkit tests --include='*.[ch]' --include='*.sh' --include='*.py' | sort -u >"$tmp/named"
 mapfile -t device_sources < <(find include lib/device tests -name '*device*.[ch]' -o -path 'lib/device/*.[ch]')
-grep -hoiE '\bsections? [0-9]+((,| and|, and| to) [0-9]+)*' "${device_sources[@]}" | grep -oE '[0-9]+' | sort -u >"$tmp/named-sections"
+grep -hoiE '\b(sections?|DEVICES\.md) [0-9]+((,| and|, and| to) [0-9]+)*' "${device_sources[@]}" | grep -oE '[0-9]+' | sort -u >"$tmp/named-sections"
 cd "$tmp"
 { numbers S; numbers D; } | sort -u >known
 sed -nE 's/^## ([0-9]+)\. .*/\1/p' "$source_dir/docs/DEVICES.md" | sort -u >sections
