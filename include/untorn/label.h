@@ -67,10 +67,11 @@ struct untorn_label_area_info {
 	uint32_t label_size; /* 128 or 256; 0 when version is NONE. Further fields likewise */
 	uint32_t index_size; /* bytes of one index block */
 	uint32_t nslot;
-	uint32_t nfree;   /* free slots; one is always kept for updates */
-	int current;      /* which index block counts: 0 or 1 */
-	uint32_t seq[2];  /* of each block, when its signature is there */
-	const char *fault[2]; /* what is wrong with the block: a constant such as "checksum"; NULL: valid. Set for NONE too */
+	uint32_t nfree;  /* free slots; one is always kept for updates */
+	int current;     /* which index block counts: 0 or 1 */
+	uint32_t seq[2]; /* of each block, when its signature is there */
+	const char *fault
+		[2]; /* what is wrong with the block: a constant such as "checksum"; NULL: valid. Set for NONE too */
 };
 
 void untorn_label_get_info(const struct untorn_label_area *area, struct untorn_label_area_info *ret_info);
@@ -107,8 +108,8 @@ enum untorn_label_slot_state {
 /* One label in native form. */
 struct untorn_label {
 	enum untorn_label_slot_state state;
-	const char *fault; /* constant: "slot", "checksum"; NULL unless IGNORED */
-	uint32_t slot;     /* where it stands */
+	const char *fault;   /* constant: "slot", "checksum"; NULL unless IGNORED */
+	uint32_t slot;       /* where it stands */
 	uint32_t slot_field; /* what it says */
 	uint8_t uuid[16];
 	char name[UNTORN_LABEL_NAME_LEN + 1]; /* always terminated */
@@ -118,7 +119,7 @@ struct untorn_label {
 	uint64_t lbasize; /* bytes; 0: unknown */
 	uint64_t dpa, rawsize;
 	uint8_t type_guid[16], abstraction_guid[16]; /* zero in v1.1 */
-	uint64_t checksum;			     /* v1.2, else 0 */
+	uint64_t checksum;                           /* v1.2, else 0 */
 };
 
 /* The label in a slot, whatever its state. -ENXIO: no index; -ERANGE: no such slot; -EIO. SPEC 9.5. */
@@ -130,18 +131,18 @@ int untorn_label_next_active(struct untorn_label_area *area, uint32_t slot, stru
 /* ---------------------------------------------------------------- findings ---------------------------------------------- */
 
 /* Kinds of findings. X(symbol, "name", "what it endangers"). */
-#define UNTORN_LABEL_FINDINGS(X)                                                                                   \
-	X(NO_INDEX, "no-index", "the area holds no labels")                                                        \
-	X(INDEX, "index", "one index block is damaged: the next update restores it")                               \
-	X(SLOT, "label-slot", "a label in use says another slot and is ignored")                                   \
-	X(CHECKSUM, "label-checksum", "a label in use is damaged and is ignored")                                  \
-	X(OVERLAP, "label-overlap", "two labels claim the same DPA: the DIMM is refused")                          \
-	X(DUPLICATE, "label-duplicate", "two labels are the same piece of one namespace: its region is refused")   \
-	X(COOKIE, "label-cookie", "the label belongs to another interleave set and is skipped")                    \
-	X(TYPE, "label-type", "the label belongs to another kind of region and is skipped")                        \
-	X(WINDOW, "label-window", "the label's DPA range leaves its mapping: the region is refused")               \
-	X(INCOMPLETE, "label-incomplete", "labels of the namespace are missing: the region is refused")            \
-	X(DISAGREE, "label-disagree", "labels of one namespace contradict each other: the region is refused")      \
+#define UNTORN_LABEL_FINDINGS(X)                                                                                       \
+	X(NO_INDEX, "no-index", "the area holds no labels")                                                            \
+	X(INDEX, "index", "one index block is damaged: the next update restores it")                                   \
+	X(SLOT, "label-slot", "a label in use says another slot and is ignored")                                       \
+	X(CHECKSUM, "label-checksum", "a label in use is damaged and is ignored")                                      \
+	X(OVERLAP, "label-overlap", "two labels claim the same DPA: the DIMM is refused")                              \
+	X(DUPLICATE, "label-duplicate", "two labels are the same piece of one namespace: its region is refused")       \
+	X(COOKIE, "label-cookie", "the label belongs to another interleave set and is skipped")                        \
+	X(TYPE, "label-type", "the label belongs to another kind of region and is skipped")                            \
+	X(WINDOW, "label-window", "the label's DPA range leaves its mapping: the region is refused")                   \
+	X(INCOMPLETE, "label-incomplete", "labels of the namespace are missing: the region is refused")                \
+	X(DISAGREE, "label-disagree", "labels of one namespace contradict each other: the region is refused")          \
 	X(INTERRUPTED, "label-interrupted", "a power cut interrupted an update of the set: it is finished on opening") \
 	X(MEDIA, "media-error", "this part of the area cannot be read")
 
@@ -154,14 +155,14 @@ enum untorn_label_finding_kind {
 
 struct untorn_label_finding {
 	enum untorn_label_finding_kind kind;
-	unsigned mapping; /* which mapping of the set; 0 for untorn_label_check() */
-	uint32_t slot;    /* INDEX: which block */
+	unsigned mapping;  /* which mapping of the set; 0 for untorn_label_check() */
+	uint32_t slot;     /* INDEX: which block */
 	const char *field; /* constant: what was looked at */
 	uint64_t seen, expected;
 	uint8_t uuid[16]; /* of the label, or zero */
 };
 
-const char *untorn_label_finding_name(enum untorn_label_finding_kind kind);   /* "label-overlap" */
+const char *untorn_label_finding_name(enum untorn_label_finding_kind kind); /* "label-overlap" */
 const char *untorn_label_finding_danger(enum untorn_label_finding_kind kind);
 
 typedef int (*untorn_label_finding_fn)(void *arg, const struct untorn_label_finding *finding);
@@ -212,8 +213,14 @@ struct untorn_label_set {
 	uint8_t type_guid[16]; /* NFIT range type, as on media */
 };
 
-/* Bytes on media of the GUIDs of SPEC 0.2. */
-extern const uint8_t untorn_label_type_pmem[16], untorn_label_type_volatile[16], untorn_label_type_blk[16];
+enum untorn_label_type {
+	UNTORN_LABEL_TYPE_PMEM,
+	UNTORN_LABEL_TYPE_VOLATILE,
+	UNTORN_LABEL_TYPE_BLK,
+};
+
+/* The 16 bytes on media of the NFIT range type; a constant. SPEC 0.2. */
+const uint8_t *untorn_label_type_guid(enum untorn_label_type type);
 
 /* What stands in the abstraction GUID of v1.2 labels: the holder class of the namespace. */
 enum untorn_label_abstraction {

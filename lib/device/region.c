@@ -561,10 +561,10 @@ static const struct device_kind region_kinds[] = {
 	[UNTORN_REGION_BLK] = {UNTORN_DEVICE_REGION, "nd_blk", region_attrs, region_release},
 };
 
-static const uint8_t *const type_guids[] = {
-	[UNTORN_REGION_PMEM] = untorn_label_type_pmem,
-	[UNTORN_REGION_VOLATILE] = untorn_label_type_volatile,
-	[UNTORN_REGION_BLK] = untorn_label_type_blk,
+static const enum untorn_label_type label_types[] = {
+	[UNTORN_REGION_PMEM] = UNTORN_LABEL_TYPE_PMEM,
+	[UNTORN_REGION_VOLATILE] = UNTORN_LABEL_TYPE_VOLATILE,
+	[UNTORN_REGION_BLK] = UNTORN_LABEL_TYPE_BLK,
 };
 
 /* 16 MiB, or a page of each mapping when the region is smaller; always a power of two of each mapping. */
@@ -610,7 +610,6 @@ static void map_dimms(struct region *region, struct untorn_bus *bus)
 		untorn_device_get(&dimm->dev);
 		region->mappings[i] =
 			(struct region_mapping){.dimm = dimm, .start = mapping->start, .size = mapping->size};
-		region->read_only |= dimm->platform->unarmed;
 	}
 }
 
@@ -625,8 +624,8 @@ int region_new(struct untorn_bus *bus, unsigned index, struct region **ret_regio
 	region->platform = &bus->platform->regions[index];
 	region->kind = region->platform->kind;
 	region->size = region->platform->size;
-	region->read_only = region->platform->read_only || (bus->flags & UNTORN_BUS_READ_ONLY);
-	memcpy(region->type_guid, type_guids[region->kind], sizeof(region->type_guid));
+	region->read_only = region->platform->read_only;
+	memcpy(region->type_guid, untorn_label_type_guid(label_types[region->kind]), sizeof(region->type_guid));
 	device_init(&region->dev, &region_kinds[region->kind], &bus->dev, (int)index, "region%u", index);
 	map_dimms(region, bus);
 	region->align = default_align(region);
