@@ -262,6 +262,16 @@ static int check_arguments(const struct untorn_label_set *set, const struct unto
 	return 0;
 }
 
+/* A cookie of 0 is none: what has it is found by nobody. */
+static bool has_cookie(const struct putting *p)
+{
+	const struct untorn_label_set *set = p->state.set;
+
+	if (p->version == UNTORN_LABEL_V1_2)
+		return set->cookies.v1_2 != 0;
+	return set->kind == UNTORN_LABEL_SET_BLK || set->cookies.v1_1 != 0;
+}
+
 /* All areas have one version, or get it. */
 static int choose_version(struct putting *p)
 {
@@ -283,7 +293,7 @@ static int choose_version(struct putting *p)
 		if (!area_has_index(set->mappings[m].area) &&
 		    untorn_label_nslot(p->version, set->mappings[m].area->size) == 0)
 			return -ENXIO;
-	return 0;
+	return has_cookie(p) ? 0 : -ENXIO;
 }
 
 /* Free slots, now or after the area is initialised. */
