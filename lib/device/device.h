@@ -272,11 +272,12 @@ void dpa_done(struct dpa_map *map);
 struct dimm {
 	struct untorn_device dev;
 	const struct platform_dimm *platform;
+	bool shared; /* by pmem and blk regions: labels must say whose a byte is */
 	/* Below: bus lock. The label data stays while the driver is bound or a region is. */
 	struct untorn_label_area *area; /* NULL: none */
 	struct dpa_map dpa;             /* what active labels and namespaces have */
 	unsigned busy;                  /* bound regions that map it */
-	bool labelling;                 /* an index was found when the driver bound */
+	bool labelling;                 /* shared, or an index was found when the driver bound */
 	bool stale;                     /* what is known of the labels is not what is on media: no region takes it */
 	bool locked;                    /* constant */
 };

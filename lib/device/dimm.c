@@ -7,7 +7,7 @@
  * dimm-label.c only while none is. After the latter it is stale, and no region takes it until the dimm was bound anew.
  *
  * A dimm whose labels contradict each other does not bind. It counts as labelled all the same, so that its regions do not
- * come up as if there were no labels.
+ * come up as if there were no labels. So does one that pmem and blk regions share: without labels each would take all.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -119,7 +119,7 @@ static int load_labels(struct dimm *dimm)
 		return r;
 	}
 	untorn_label_get_info(dimm->area, &info);
-	dimm->labelling = info.version != UNTORN_LABEL_NONE;
+	dimm->labelling = dimm->shared || info.version != UNTORN_LABEL_NONE;
 	if (is_kept)
 		return 0;
 	r = dimm_reserve_labels(dimm);
@@ -153,8 +153,12 @@ static int dimm_probe(struct untorn_device *device)
 	int r = 0;
 
 	device_set_problem(device, NULL);
-	if (dimm->platform->label_size == 0)
-		return 0;
+	if (dimm->platform->label_size == 0) {
+		if (!dimm->shared)
+			return 0;
+		device_set_problem(device, "blk and pmem regions share the dimm, but it has no label area");
+		return -ENXIO;
+	}
 	if (dimm->locked) {
 		device_set_problem(device, "the dimm is locked: its labels cannot be read");
 		return -EACCES;
@@ -373,6 +377,26 @@ static const struct device_kind dimm_kind = {
 	.release = dimm_release,
 };
 
+static bool is_mapped_by(const struct platform_region *region, unsigned dimm)
+{
+	for (unsigned i = 0; i < region->nmapping; i++) {
+		if (region->mappings[i].dimm == dimm)
+			return true;
+	}
+	return false;
+}
+
+static bool is_shared(const struct untorn_platform *platform, unsigned dimm)
+{
+	bool pmem = false, blk = false;
+
+	for (unsigned i = 0; i < platform->nregion; i++) {
+		if (is_mapped_by(&platform->regions[i], dimm))
+			*(platform->regions[i].kind == UNTORN_REGION_BLK ? &blk : &pmem) = true;
+	}
+	return pmem && blk;
+}
+
 int dimm_new(struct untorn_bus *bus, unsigned index, struct dimm **ret_dimm)
 {
 	struct dimm *dimm = calloc(1, sizeof(*dimm));
@@ -381,6 +405,7 @@ int dimm_new(struct untorn_bus *bus, unsigned index, struct dimm **ret_dimm)
 		return -ENOMEM;
 	dimm->platform = &bus->platform->dimms[index];
 	dimm->locked = dimm->platform->locked;
+	dimm->shared = dimm->labelling = is_shared(bus->platform, index);
 	device_init(&dimm->dev, &dimm_kind, &bus->dev, (int)index, "nmem%u", index);
 	*ret_dimm = dimm;
 	return 0;

@@ -71,6 +71,8 @@ static int note_finding(void *arg, const struct untorn_label_finding *finding)
 {
 	struct survey *survey = arg;
 
+	if (finding->kind == UNTORN_LABEL_FINDING_NO_INDEX)
+		return 0; /* as new dimms are */
 	if (survey->nfinding == 0 || (refuses(finding->kind) && !survey->refused))
 		survey->finding = *finding;
 	survey->refused |= refuses(finding->kind);
@@ -88,7 +90,7 @@ static void tell_findings(struct survey *survey)
 	if (survey->nfinding == 0)
 		return;
 	dimm = survey->region->mappings[finding->mapping].dimm->dev.name;
-	if (finding->kind == UNTORN_LABEL_FINDING_NO_INDEX || finding->kind == UNTORN_LABEL_FINDING_INDEX)
+	if (finding->kind == UNTORN_LABEL_FINDING_INDEX)
 		place = "index block";
 	if (survey->nfinding > 1)
 		snprintf(more, sizeof(more), ", and %u more", survey->nfinding - 1);
