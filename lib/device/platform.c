@@ -151,7 +151,6 @@ struct platform_identity platform_qemu_identity(unsigned slot)
 {
 	return (struct platform_identity){
 		.handle = slot + 1,
-		.phys_id = (uint16_t)slot,
 		.serial = 0x123456 + slot,
 		.vendor = 0x8086,
 		.device = 1,

@@ -27,7 +27,7 @@
 /* What NFIT says about a dimm. Defaults are those of QEMU for the slot (SPEC 10). */
 struct platform_identity {
 	uint32_t handle;  /* slot + 1 */
-	uint16_t phys_id; /* slot */
+	uint16_t phys_id; /* QEMU: 0 for all */
 	uint32_t serial;  /* 0x123456 + slot */
 	uint16_t vendor, device, revision;
 	uint16_t subsystem_vendor, subsystem_device, subsystem_revision;
