@@ -200,7 +200,7 @@ static int find_namespaces(struct survey *survey)
 /* ------------------------------------------------------------------- dimms ------------------------------------------------ */
 
 /* A dimm that is unbound is done without, unless it has labels, or may have. */
-static int check_dimm(struct region *region, const struct dimm *dimm)
+static int check_dimm(struct region *region, struct dimm *dimm)
 {
 	if (dimm->stale) {
 		device_set_problem(&region->dev, "the labels of %s are not known: disable and enable it first",
@@ -208,7 +208,10 @@ static int check_dimm(struct region *region, const struct dimm *dimm)
 		return -ENXIO;
 	}
 	if (!dimm_is_enabled(dimm) && (dimm->locked || dimm->labelling)) {
-		device_set_problem(&region->dev, "%s is %s", dimm->dev.name, dimm->locked ? "locked" : "disabled");
+		char why[256] = "";
+
+		untorn_device_problem(&dimm->dev, why, sizeof(why));
+		device_set_problem(&region->dev, "%s is disabled%s%s", dimm->dev.name, why[0] ? ": " : "", why);
 		return -ENXIO;
 	}
 	return 0;
