@@ -53,7 +53,7 @@ done
 
 # Manuals.
 requires mandoc
-for page in "$source_dir"/docs/man/*.[37]; do
+for page in "$source_dir"/docs/man/*.[357]; do
 	mandoc -T lint -W warning "$page" >lint || fail "$(<lint)"
 	assert_equal "lint of $page" "$(<lint)" ""
 done

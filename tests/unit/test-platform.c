@@ -279,7 +279,7 @@ static void test_identities(void **state)
 		const struct platform_identity *id = &platform->dimms[i].id;
 
 		assert_int_equal(id->handle, i + 1);
-		assert_int_equal(id->phys_id, i);
+		assert_int_equal(id->phys_id, 0);
 		assert_int_equal(id->serial, 0x123456 + i);
 		assert_int_equal(id->vendor, 0x8086);
 		assert_int_equal(id->device, 1);
@@ -411,7 +411,11 @@ static void test_create(void **state)
 	close_platform(platform);
 	assert_return_code(unlink("new"), errno);
 
-	/* All or nothing. */
+	/* All or nothing: too large for the file system or for addresses. */
+	platform = nvdimm("mem-path=new,size=0x7ffffffffffff000");
+	assert_true(platform_open(platform, UNTORN_BUS_CREATE) < 0);
+	assert_false(exists("new"));
+	untorn_platform_free(platform);
 	platform = nvdimm("mem-path=new,size=16M");
 	WORKS(platform, untorn_platform_add_nvdimm(platform, "mem-path=a"));
 	WORKS(platform, untorn_platform_add_nvdimm(platform, "mem-path=nowhere"));
