@@ -48,6 +48,7 @@ struct command {
 	const struct option_row *options; /* ended by a row without a name */
 	const char *examples;             /* lines for --help, each ended by a newline */
 	int min_args, max_args;           /* positional arguments; max_args -1: any number */
+	const char *operand;              /* what is missing without arguments; NULL stands for "the target" */
 	int failure_status;               /* 0 stands for 1 */
 	int usage_status;                 /* 0 stands for 2 */
 	/* args: the positional arguments, nargs of them. Options have been stored where their rows say. */
@@ -61,6 +62,21 @@ extern const struct command cmd_dump;
 extern const struct command cmd_import;
 extern const struct command cmd_export;
 extern const struct command cmd_serve;
+extern const struct command cmd_list;
+extern const struct command cmd_create_namespace;
+extern const struct command cmd_destroy_namespace;
+extern const struct command cmd_enable_namespace;
+extern const struct command cmd_disable_namespace;
+extern const struct command cmd_check_namespace;
+extern const struct command cmd_enable_region;
+extern const struct command cmd_disable_region;
+extern const struct command cmd_init_labels;
+extern const struct command cmd_zero_labels;
+extern const struct command cmd_read_labels;
+extern const struct command cmd_write_labels;
+extern const struct command cmd_check_labels;
+extern const struct command cmd_read_infoblock;
+extern const struct command cmd_write_infoblock;
 
 /* ------------------------------------------------------------------ options.c ------------------------------------- */
 
@@ -73,7 +89,10 @@ struct option_type {
 };
 
 extern const struct option_type option_switch; /* bool: true when given */
+extern const struct option_type option_off;    /* bool: false when given */
+extern const struct option_type option_count;  /* unsigned: how often it was given */
 extern const struct option_type option_text;   /* const char *: as it stands, not empty */
+extern const struct option_type option_texts;  /* struct texts_option: each one, when given repeatedly */
 extern const struct option_type option_size;   /* uint64_t: parse_size() */
 extern const struct option_type option_number; /* uint64_t: decimal or 0x hexadecimal */
 extern const struct option_type option_uuid;   /* struct uuid_option */
@@ -86,6 +105,12 @@ struct option_row {
 	const struct option_type *type;
 	void *value;      /* where the type stores; a static of the command */
 	const char *help; /* one or more lines, joined by newlines */
+	char letter;      /* short name, or 0 */
+};
+
+struct texts_option {
+	const char **texts; /* in the order given; allocated */
+	size_t n;
 };
 
 struct uuid_option {
@@ -202,6 +227,9 @@ void json_array_begin(struct json_array *array);
 void json_array_add(struct json_array *array, struct json_object *object);
 void json_array_end(struct json_array *array);
 
+/* Print the members of list as such an array. list stays the caller's. */
+void json_print_list(struct json_object *list);
+
 /* Add a member to object. They end the program when memory runs out. */
 void json_add_text(struct json_object *object, const char *name, const char *text);
 void json_add_u64(struct json_object *object, const char *name, uint64_t value);
@@ -233,6 +261,44 @@ struct sector_text format_sectors(const struct untorn_btt_info *info);
 
 /* The volume with its arenas as a JSON object. */
 struct json_object *describe_volume(const struct target *target);
+
+/* ------------------------------------------------------------------ foreign.c ------------------------------------- */
+
+struct content_text {
+	char text[64];
+};
+
+/*
+ * What libblkid finds in an open file: "ext4", "gpt partition table", "several kinds", or "" for nothing. Returns 0, or a
+ * negative errno when it cannot look.
+ */
+int find_content(int fd, struct content_text *ret_content);
+
+/*
+ * libblkid reads files; some media can only be mapped. A sparse file in memory with both ends of the medium, which hold all
+ * signatures. Returns 0 or a negative errno.
+ */
+int copy_ends(struct untorn_media *media, int *ret_fd);
+
+/* ------------------------------------------------------------------ check-volume.c -------------------------------- */
+
+/* Exit statuses of the commands that check, as of fsck(8). */
+enum { FSCK_CLEAN = 0, FSCK_CORRECTED = 1, FSCK_LEFT = 4, FSCK_OPERATIONAL = 8, FSCK_USAGE = 16 };
+
+struct check_request {
+	const char *command; /* whose --repair is recommended */
+	const char *path;    /* how the volume is called */
+	struct untorn_media *media;
+	enum untorn_btt_layout layout;
+	const uint8_t *parent_uuid; /* or NULL */
+	bool repair, dry_run, force, rewrite_log;
+	bool all;  /* print every finding */
+	bool json; /* print objects into array instead of text */
+	struct json_array *array;
+};
+
+/* Check the volume, print what is found, and mend it if that is asked for. Returns FSCK_... or CLI_FAILED after a sentence. */
+int check_volume(const struct check_request *request);
 
 /* ------------------------------------------------------------------ progress.c ------------------------------------ */
 

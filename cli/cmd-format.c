@@ -6,12 +6,10 @@
  * areas) and by libblkid (file systems, partition tables, RAID, encryption). A format that fails afterwards takes
  * back what it did to the file: a new file goes, a grown one gets its size back.
  */
-#include <blkid/blkid.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -54,41 +52,7 @@ static const struct option_row options[] = {
 
 /* ------------------------------------------------------------- what would be lost --------------------------------- */
 
-/* Signatures of file systems, partition tables and the like are all this close to an end of the device. */
-#define PROBE_SPAN (4ull << 20)
-
-static int copy_span(struct untorn_media *media, int fd, uint64_t off, uint64_t len)
-{
-	_cleanup_free_ uint8_t *bytes = malloc(len);
-	int r;
-
-	if (!bytes)
-		return -ENOMEM;
-	r = untorn_media_read(media, off, bytes, len);
-	if (r < 0)
-		return r;
-	return pwrite(fd, bytes, len, (off_t)off) == (ssize_t)len ? 0 : -EIO;
-}
-
-/* libblkid reads files; device DAX can only be mapped. It gets a sparse file with both ends of the device. */
-static int copy_ends(struct untorn_media *media, int *ret_fd)
-{
-	uint64_t size = untorn_media_size(media), span = size < PROBE_SPAN ? size : PROBE_SPAN;
-	_cleanup_close_ int fd = memfd_create("untorn-format", MFD_CLOEXEC);
-	int r;
-
-	if (fd < 0 || ftruncate(fd, (off_t)size) < 0)
-		return -errno;
-	r = copy_span(media, fd, 0, span);
-	if (r == 0)
-		r = copy_span(media, fd, size - span, span);
-	if (r < 0)
-		return r;
-	*ret_fd = fd;
-	fd = -1;
-	return 0;
-}
-
+/* libblkid reads files; a device DAX can only be mapped. */
 static int open_for_probe(const char *path, struct untorn_media *media, int *ret_fd)
 {
 	struct stat st;
@@ -106,40 +70,25 @@ static int open_for_probe(const char *path, struct untorn_media *media, int *ret
 static int refuse_foreign_content(const char *path, struct untorn_media *media)
 {
 	_cleanup_close_ int fd = -1;
-	blkid_probe probe;
-	const char *type = NULL, *table = NULL;
+	struct content_text content;
 	int r = open_for_probe(path, media, &fd);
 
 	if (r == -EACCES || r == -EPERM) {
 		print_error("%s: no permission to read it", path);
 		return -EEXIST;
 	}
-	probe = r == 0 ? blkid_new_probe() : NULL;
-	if (!probe || blkid_probe_set_device(probe, fd, 0, 0) < 0) {
-		print_error("%s: cannot be searched for file systems and partitions: %s", path,
-			    system_strerror(r < 0 ? r : errno));
-		blkid_free_probe(probe);
+	if (r == 0)
+		r = find_content(fd, &content);
+	if (r < 0) {
+		print_error("%s: cannot be searched for file systems and partitions: %s; --force skips that", path,
+			    system_strerror(r));
 		return -EEXIST;
 	}
-	blkid_probe_enable_superblocks(probe, 1);
-	blkid_probe_set_superblocks_flags(probe, BLKID_SUBLKS_TYPE | BLKID_SUBLKS_USAGE);
-	blkid_probe_enable_partitions(probe, 1);
-	r = blkid_do_safeprobe(probe);
-	if (r == 0) {
-		blkid_probe_lookup_value(probe, "TYPE", &type, NULL);
-		blkid_probe_lookup_value(probe, "PTTYPE", &table, NULL);
-		if (type)
-			print_error("%s: holds data already (%s); --force overwrites it", path, type);
-		else
-			print_error("%s: holds data already (%s partition table); --force overwrites it", path,
-				    table ? table : "unknown");
-	} else if (r == -2) {
-		print_error("%s: holds data already (several kinds); --force overwrites it", path);
-	} else if (r < 0) {
-		print_error("%s: cannot be searched for file systems and partitions; --force skips that", path);
+	if (*content.text) {
+		print_error("%s: holds data already (%s); --force overwrites it", path, content.text);
+		return -EEXIST;
 	}
-	blkid_free_probe(probe);
-	return r == 1 ? 0 : -EEXIST;
+	return 0;
 }
 
 /* The same for what the library knows. */

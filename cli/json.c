@@ -33,6 +33,16 @@ void json_array_end(struct json_array *array)
 	fputs(array->count ? "\n]\n" : "]\n", stdout);
 }
 
+void json_print_list(struct json_object *list)
+{
+	struct json_array array;
+
+	json_array_begin(&array);
+	for (size_t i = 0; i < json_object_array_length(list); i++)
+		json_array_add(&array, json_object_get(json_object_array_get_idx(list, i)));
+	json_array_end(&array);
+}
+
 void json_add(struct json_object *object, const char *name, struct json_object *value)
 {
 	if (json_object_object_add(object, name, value) < 0)

@@ -7,8 +7,19 @@
 
 #include "cli.h"
 
-static const struct command *const commands[] = {
+static const struct command *const volume_commands[] = {
 	&cmd_format, &cmd_info, &cmd_check, &cmd_dump, &cmd_import, &cmd_export, &cmd_serve,
+};
+
+static const struct command *const nvdimm_commands[] = {
+	&cmd_list,
+	&cmd_create_namespace,
+	&cmd_destroy_namespace,
+	&cmd_enable_namespace,
+	&cmd_disable_namespace,
+	&cmd_check_namespace,
+	&cmd_enable_region,
+	&cmd_disable_region,
 };
 
 static const struct command untorn = {
@@ -21,15 +32,31 @@ static int print_version(void)
 	return EXIT_SUCCESS;
 }
 
+static void print_commands(const struct command *const *commands, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		printf("  %-17s  %s\n", commands[i]->name, commands[i]->summary);
+}
+
+static const struct command *find_command(const struct command *const *commands, size_t n, const char *name)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(name, commands[i]->name) == 0)
+			return commands[i];
+	return NULL;
+}
+
 static int print_help(void)
 {
 	printf("Usage: untorn COMMAND [ARGUMENTS]\n"
 	       "\n"
 	       "Sectors that never tear: volumes in the Block Translation Table (BTT) format of NVDIMMs.\n"
 	       "\n"
-	       "Commands:\n");
-	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
-		printf("  %-8s  %s\n", commands[i]->name, commands[i]->summary);
+	       "Commands on volumes:\n");
+	print_commands(volume_commands, ARRAY_SIZE(volume_commands));
+	printf("\n"
+	       "Commands on NVDIMMs, with the words of ndctl:\n");
+	print_commands(nvdimm_commands, ARRAY_SIZE(nvdimm_commands));
 	printf("\n"
 	       "Options:\n"
 	       "  --help     this text; 'untorn COMMAND --help' tells about one command\n"
@@ -39,6 +66,7 @@ static int print_help(void)
 	       "  untorn format vol.img --size 64M\n"
 	       "  untorn info vol.img\n"
 	       "  untorn check vol.img\n"
+	       "  untorn list --nvdimm mem-path=nv0.img -DRN\n"
 	       "\n"
 	       "The manual: man untorn\n");
 	return EXIT_SUCCESS;
@@ -47,6 +75,7 @@ static int print_help(void)
 int main(int argc, char **argv)
 {
 	const char *name = argc > 1 ? argv[1] : NULL;
+	const struct command *command;
 
 	/* A write beyond the limit on file sizes fails like any other, instead of killing us. */
 	signal(SIGXFSZ, SIG_IGN);
@@ -58,10 +87,11 @@ int main(int argc, char **argv)
 		return print_help();
 	if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0)
 		return print_version();
-	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
-		if (strcmp(name, commands[i]->name) == 0)
-			return command_main(commands[i], argc - 1, argv + 1);
-	}
+	command = find_command(volume_commands, ARRAY_SIZE(volume_commands), name);
+	if (!command)
+		command = find_command(nvdimm_commands, ARRAY_SIZE(nvdimm_commands), name);
+	if (command)
+		return command_main(command, argc - 1, argv + 1);
 	usage_error(&untorn, "'%s' is not a command", name);
 	return 2;
 }

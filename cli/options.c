@@ -20,11 +20,40 @@ static int store_switch(const char *text, void *value)
 	return 0;
 }
 
+static int store_off(const char *text, void *value)
+{
+	(void)text;
+	*(bool *)value = false;
+	return 0;
+}
+
+static int store_count(const char *text, void *value)
+{
+	(void)text;
+	++*(unsigned *)value;
+	return 0;
+}
+
 static int store_text(const char *text, void *value)
 {
 	if (!*text)
 		return -EINVAL;
 	*(const char **)value = text;
+	return 0;
+}
+
+static int store_texts(const char *text, void *value)
+{
+	struct texts_option *option = value;
+	const char **texts;
+
+	if (!*text)
+		return -EINVAL;
+	texts = reallocarray(option->texts, option->n + 1, sizeof(*texts));
+	if (!texts)
+		command_die(untorn_strerror(ENOMEM));
+	texts[option->n++] = text;
+	option->texts = texts;
 	return 0;
 }
 
@@ -74,7 +103,10 @@ static int store_medium(const char *text, void *value)
 }
 
 const struct option_type option_switch = {store_switch, "nothing", no_argument};
+const struct option_type option_off = {store_off, "nothing", no_argument};
+const struct option_type option_count = {store_count, "nothing", no_argument};
 const struct option_type option_text = {store_text, "a text", required_argument};
+const struct option_type option_texts = {store_texts, "a text", required_argument};
 const struct option_type option_size = {store_size, "a size such as 512, 64M or 1GiB", required_argument};
 const struct option_type option_number = {store_number, "a number", required_argument};
 const struct option_type option_uuid = {store_uuid, "a uuid such as 79d78854-ea71-499e-a921-b8e0e755d453",
@@ -89,17 +121,24 @@ const uint8_t *uuid_option_get(const struct uuid_option *option)
 
 /* -------------------------------------------------------------------- help ---------------------------------------- */
 
-/* One option: its name and value in the first column, the lines of its help in the second. */
-static void print_option(const char *name, const char *arg, int has_arg, const char *help)
+/*
+ * One option: its letter, name and value in the first column, the lines of its help in the second. Where no option of the
+ * command has a letter, no room is left for them.
+ */
+static void print_option(const struct option_row *row, bool has_letters)
 {
 	enum { COLUMN = 26 };
-	int width = printf("  --%s", name);
-	const char *line = help;
+	const char *line = row->help;
+	int width;
 
-	if (has_arg == optional_argument)
-		width += printf("[=%s]", arg);
-	else if (has_arg == required_argument)
-		width += printf(" %s", arg);
+	if (row->letter)
+		width = printf("  -%c, --%s", row->letter, row->name);
+	else
+		width = printf("%s--%s", has_letters ? "      " : "  ", row->name);
+	if (row->type->has_arg == optional_argument)
+		width += printf("[=%s]", row->arg);
+	else if (row->type->has_arg == required_argument)
+		width += printf(" %s", row->arg);
 	if (width > COLUMN)
 		width = printf("\n") - 1;
 	printf("%*s", COLUMN + 2 - width, "");
@@ -116,10 +155,15 @@ static void print_option(const char *name, const char *arg, int has_arg, const c
 
 static void print_command_help(const struct command *command)
 {
+	static const struct option_row help = {"help", NULL, &option_switch, NULL, "this text"};
+	bool has_letters = false;
+
+	for (const struct option_row *row = command->options; row->name; row++)
+		has_letters |= row->letter != 0;
 	printf("Usage: untorn %s %s\n\n%s\nOptions:\n", command->name, command->synopsis, command->description);
 	for (const struct option_row *row = command->options; row->name; row++)
-		print_option(row->name, row->arg, row->type->has_arg, row->help);
-	print_option("help", NULL, no_argument, "this text");
+		print_option(row, has_letters);
+	print_option(&help, has_letters);
 	printf("\nExamples:\n%s\nThe manual: man untorn-%s\n", command->examples, command->name);
 }
 
@@ -134,43 +178,83 @@ static size_t count_rows(const struct command *command)
 	return n;
 }
 
+/* What getopt_long() returns for a row: its letter, or a number that is no letter. */
+static int row_code(const struct command *command, size_t i)
+{
+	return command->options[i].letter ? command->options[i].letter : OPTION_ROWS + (int)i;
+}
+
+/* NULL: of no row. */
+static const struct option_row *find_row(const struct command *command, int code)
+{
+	for (size_t i = 0; command->options[i].name; i++)
+		if (row_code(command, i) == code)
+			return &command->options[i];
+	return NULL;
+}
+
+/* ":hr:v" and a NUL; ret_shorts has room for two characters for each row, and three. */
+static void make_shorts(const struct command *command, char *ret_shorts)
+{
+	char *end = stpcpy(ret_shorts, ":h");
+
+	for (const struct option_row *row = command->options; row->name; row++) {
+		if (!row->letter)
+			continue;
+		*end++ = row->letter;
+		if (row->type->has_arg == required_argument)
+			*end++ = ':';
+	}
+	*end = '\0';
+}
+
+/* The sentence for what getopt_long() did not take: c is what it returned. */
+static int refuse_option(const struct command *command, int c, char **argv)
+{
+	const struct option_row *row = optopt ? find_row(command, optopt) : NULL;
+
+	if (c == ':')
+		return usage_error(command, "%s: its value is missing", argv[optind - 1]);
+	if (row)
+		return usage_error(command, "--%s takes no value", row->name);
+	if (optopt == OPTION_HELP)
+		return usage_error(command, "--help takes no value");
+	if (optopt)
+		return usage_error(command, "-%c is not an option", optopt);
+	return usage_error(command, "%s is not an option", argv[optind - 1]);
+}
+
 /* Returns 0, 1 when --help was answered, or CLI_USAGE. *ret_first: the index of the first positional argument. */
 static int parse_options(const struct command *command, int argc, char **argv, int *ret_first)
 {
 	size_t n = count_rows(command);
 	struct option longs[n + 2];
+	char shorts[2 * n + 3];
 	int c;
 
 	memset(longs, 0, sizeof(longs));
 	for (size_t i = 0; i < n; i++) {
 		const struct option_row *row = &command->options[i];
 
-		longs[i] = (struct option){row->name, row->type->has_arg, NULL, OPTION_ROWS + (int)i};
+		longs[i] = (struct option){row->name, row->type->has_arg, NULL, row_code(command, i)};
 	}
 	longs[n] = (struct option){"help", no_argument, NULL, OPTION_HELP};
+	make_shorts(command, shorts);
 
 	opterr = 0;
-	while ((c = getopt_long(argc, argv, ":h", longs, NULL)) != -1) {
-		if (c >= OPTION_ROWS) {
-			const struct option_row *row = &command->options[c - OPTION_ROWS];
+	while ((c = getopt_long(argc, argv, shorts, longs, NULL)) != -1) {
+		const struct option_row *row;
 
-			if (row->type->parse(optarg, row->value) < 0)
-				return usage_error(command, "--%s: '%s' is not %s", row->name, optarg ? optarg : "",
-						   row->type->expected);
-		} else if (c == OPTION_HELP || c == 'h') {
+		if (c == OPTION_HELP || c == 'h') {
 			print_command_help(command);
 			return 1;
-		} else if (c == ':') {
-			return usage_error(command, "%s: its value is missing", argv[optind - 1]);
-		} else if (optopt >= OPTION_ROWS) {
-			return usage_error(command, "--%s takes no value", command->options[optopt - OPTION_ROWS].name);
-		} else if (optopt == OPTION_HELP) {
-			return usage_error(command, "--help takes no value");
-		} else if (optopt) {
-			return usage_error(command, "-%c is not an option", optopt);
-		} else {
-			return usage_error(command, "%s is not an option", argv[optind - 1]);
 		}
+		row = c == ':' || c == '?' ? NULL : find_row(command, c);
+		if (!row)
+			return refuse_option(command, c, argv);
+		if (row->type->parse(optarg, row->value) < 0)
+			return usage_error(command, "--%s: '%s' is not %s", row->name, optarg ? optarg : "",
+					   row->type->expected);
 	}
 	*ret_first = optind;
 	return 0;
@@ -185,7 +269,10 @@ static int run_command(const struct command *command, int argc, char **argv)
 		return r > 0 ? CLI_OK : r;
 	nargs = argc - first;
 	if (nargs < command->min_args)
-		return usage_error(command, "%s is missing", nargs == 0 ? "the target" : "an argument");
+		return usage_error(command, "%s is missing",
+				   nargs > 0          ? "an argument"
+				   : command->operand ? command->operand
+						      : "the target");
 	if (command->max_args >= 0 && nargs > command->max_args)
 		return usage_error(command, "'%s' is one argument too many", argv[first + command->max_args]);
 	return command->run(command, nargs, argv + first);
