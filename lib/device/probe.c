@@ -139,6 +139,14 @@ static int make_btt_disk(const struct target *t, struct untorn_btt *volume, stru
 
 /* ------------------------------------------------------------------- what is on media ------------------------------------- */
 
+static void set_damaged(const struct target *t, const char *what)
+{
+	device_set_problem(t->device,
+			   "the BTT on %s is damaged (%s); nothing was changed; "
+			   "untorn check-namespace --repair %s may mend it",
+			   t->ns->dev.name, what, t->ns->dev.name);
+}
+
 enum found {
 	FOUND_NOTHING, /* no info block, or the intact one of another container */
 	FOUND_DAMAGED, /* a broken info block */
@@ -212,6 +220,8 @@ int probe_media(struct namespace *ns)
 	untorn_media_close(t.media);
 	if (r < 0)
 		return -ENXIO;
+	if (found == FOUND_DAMAGED)
+		set_damaged(&t, "checksum of the info block"); /* which is why it will be a raw disk */
 	if (found != FOUND_BTT || !info_version_ok(&info, t.profile))
 		return -ENODEV;
 
@@ -311,14 +321,6 @@ static int check_claimed(struct target *t)
 		return -ENODEV;
 	}
 	return take_target(t);
-}
-
-static void set_damaged(const struct target *t, const char *what)
-{
-	device_set_problem(t->device,
-			   "the BTT on %s is damaged (%s); nothing was changed; "
-			   "untorn check-namespace --repair %s may mend it",
-			   t->ns->dev.name, what, t->ns->dev.name);
 }
 
 static int format(const struct target *t)

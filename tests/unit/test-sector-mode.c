@@ -335,6 +335,21 @@ static void test_damaged(void **state)
 	assert_refused(d, "check-namespace");
 }
 
+/* Found damaged while the bus comes up, it is a raw disk, and it says why. */
+static void test_damaged_is_raw(void **state)
+{
+	struct devices *d = with_volume();
+	uint8_t byte = 0xaa;
+
+	(void)state;
+	change_info_block(d, 300, &byte, 1, false);
+	d->flags = 0;
+	devices_open(d);
+	assert_driver(d, "namespace0.0", "nd_pmem");
+	assert_show(d, "namespace0.0", "holder", "\n");
+	assert_problem(d, "namespace0.0", "check-namespace --repair namespace0.0");
+}
+
 /* The seed becomes a new, empty volume. */
 static void assert_made(struct devices *d)
 {
@@ -456,9 +471,9 @@ static void test_disk_outlives_all(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		device_test(test_come_back), device_test(test_sector_sizes),      device_test(test_raw_again),
-		device_test(test_damaged),   device_test(test_made_anew),         device_test(test_used_as_found),
-		device_test(test_read_only), device_test(test_disk_outlives_all),
+		device_test(test_come_back),     device_test(test_sector_sizes),   device_test(test_raw_again),
+		device_test(test_damaged),       device_test(test_damaged_is_raw), device_test(test_made_anew),
+		device_test(test_used_as_found), device_test(test_read_only),      device_test(test_disk_outlives_all),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
