@@ -84,19 +84,20 @@ static int note_finding(void *arg, const struct untorn_label_finding *finding)
 static void tell_findings(struct survey *survey)
 {
 	const struct untorn_label_finding *finding = &survey->finding;
-	const char *dimm, *place = "slot";
-	char more[32] = "";
+	const char *dimm, *place = finding->kind == UNTORN_LABEL_FINDING_INDEX ? "index block" : "slot";
+	char values[96] = "", more[32] = "";
 
 	if (survey->nfinding == 0)
 		return;
 	dimm = survey->region->mappings[finding->mapping].dimm->dev.name;
-	if (finding->kind == UNTORN_LABEL_FINDING_INDEX)
-		place = "index block";
+	if (finding->seen != finding->expected)
+		snprintf(values, sizeof(values), " is %#" PRIx64 ", expected %#" PRIx64, finding->seen,
+			 finding->expected);
 	if (survey->nfinding > 1)
 		snprintf(more, sizeof(more), ", and %u more", survey->nfinding - 1);
-	device_set_problem(&survey->region->dev, "%s, %s %u: %s (%s is %#" PRIx64 ", expected %#" PRIx64 ")%s", dimm,
-			   place, finding->slot, untorn_label_finding_danger(finding->kind),
-			   finding->field ? finding->field : "label", finding->seen, finding->expected, more);
+	device_set_problem(&survey->region->dev, "%s, %s %u: %s (%s%s)%s", dimm, place, finding->slot,
+			   untorn_label_finding_danger(finding->kind), finding->field ? finding->field : "label",
+			   values, more);
 }
 
 /* ------------------------------------------------------------------- labels ----------------------------------------------- */
