@@ -181,10 +181,13 @@ uint64_t region_available_size(struct region *region)
 	return sum * region->nmapping;
 }
 
+/* A blk namespace takes any pieces, so all that is free counts for it as one. */
 uint64_t region_max_available_extent(struct region *region)
 {
 	uint64_t pos = 0, off, size, max = 0;
 
+	if (!region_is_memory(region))
+		return region_available_size(region);
 	if (!has_label_data(region))
 		return 0;
 	while (region_next_free(region, &pos, &off, &size)) {
