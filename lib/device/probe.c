@@ -376,10 +376,24 @@ static int open_volume(const struct target *t, struct untorn_btt **ret_volume)
 	return r;
 }
 
+/* What is on media is what the btt is. */
+static void take_volume(struct btt *btt, struct untorn_media *media, struct untorn_btt *volume)
+{
+	struct untorn_btt_info info;
+
+	untorn_btt_get_info(volume, &info);
+	btt->media = media;
+	btt->volume = volume;
+	atomic_store(&btt->size, info.size);
+	bus_lock(btt->dev.bus);
+	btt->sector_size = info.sector_size + info.meta_size;
+	memcpy(btt->uuid, info.uuid, UUID_LEN);
+	bus_unlock(btt->dev.bus);
+}
+
 static int bind_btt(struct target *t)
 {
 	struct btt *btt = to_btt(t->device);
-	struct untorn_btt_info info;
 	struct untorn_btt *volume;
 	int r;
 
@@ -395,10 +409,7 @@ static int bind_btt(struct target *t)
 		untorn_btt_close(volume);
 		return r;
 	}
-	untorn_btt_get_info(volume, &info);
-	btt->media = t->media;
-	btt->volume = volume;
-	atomic_store(&btt->size, info.size);
+	take_volume(btt, t->media, volume);
 	return 0;
 }
 
