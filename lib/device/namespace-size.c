@@ -184,8 +184,8 @@ static void set_space(struct namespace *ns, const struct space *space, uint64_t 
 }
 
 /*
- * If the labels cannot be written, the namespace is as before. After -EIO they may say either, so nobody gets the space
- * that was to be added until the dimm is bound again.
+ * If the labels cannot be written, the namespace is as before. After -EIO they may say either; what they say is looked at again before the
+ * next ones are written, so nobody else is given space that they claim.
  */
 static int resize(struct namespace *ns, uint64_t size)
 {
@@ -202,8 +202,7 @@ static int resize(struct namespace *ns, uint64_t size)
 	r = namespace_update_labels(ns);
 	if (r < 0) {
 		set_space(ns, &old, old_size);
-		if (r != -EIO)
-			free_difference(ns, &new, &old);
+		free_difference(ns, &new, &old);
 		return r;
 	}
 	free_difference(ns, &old, &new);

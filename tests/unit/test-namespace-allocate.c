@@ -18,6 +18,7 @@
 #include <cmocka.h>
 
 #include "device/device.h"
+#include "media/fault.h"
 #include "ram.h"
 
 enum {
@@ -113,17 +114,6 @@ static unsigned free_run(unsigned region, unsigned distance)
 	return n;
 }
 
-static unsigned longest_free(unsigned region)
-{
-	unsigned longest = 0;
-
-	for (unsigned d = 0; d < WINDOW; d++) {
-		if (free_run(region, d) > longest)
-			longest = free_run(region, d);
-	}
-	return longest;
-}
-
 static unsigned count_free(unsigned region)
 {
 	unsigned n = 0;
@@ -131,6 +121,20 @@ static unsigned count_free(unsigned region)
 	for (unsigned d = 0; d < WINDOW; d++)
 		n += is_free(region, d);
 	return n;
+}
+
+/* What one namespace can get: a blk namespace takes any number of pieces. */
+static unsigned most_free(unsigned region)
+{
+	unsigned longest = 0;
+
+	if (layout->regions[region].kind == UNTORN_REGION_BLK)
+		return count_free(region);
+	for (unsigned d = 0; d < WINDOW; d++) {
+		if (free_run(region, d) > longest)
+			longest = free_run(region, d);
+	}
+	return longest;
 }
 
 static int grow_pmem(struct model_namespace *ns, unsigned npages)
@@ -176,7 +180,7 @@ static int model_resize(struct model_namespace *ns, unsigned npages)
 		ns->npages = npages;
 		return 0;
 	}
-	if (npages - ns->npages > longest_free(ns->region))
+	if (npages - ns->npages > most_free(ns->region))
 		return -ENOSPC;
 	if (layout->regions[ns->region].kind == UNTORN_REGION_BLK)
 		return grow_blk(ns, npages);
@@ -403,7 +407,7 @@ static void check_all(void)
 
 		assert_int_equal(untorn_region_get_info(&bus->regions[i]->dev, &info), 0);
 		assert_int_equal(info.available_size, bytes_of(i, count_free(i)));
-		assert_int_equal(info.max_available_extent, bytes_of(i, longest_free(i)));
+		assert_int_equal(info.max_available_extent, bytes_of(i, most_free(i)));
 		check_labels(i);
 	}
 	for (unsigned i = 0; i < MAX_NAMESPACES; i++) {
@@ -644,25 +648,39 @@ static void test_read_only(void **state)
 	tear_down();
 }
 
+/* One dimm on a medium, and its bus. */
+static void open_on(struct untorn_media *media, uint64_t label_size)
+{
+	struct untorn_label_area *area;
+
+	layout = &layouts[0];
+	assert_int_equal(untorn_label_open(media, DIMM_PAGES * PAGE, label_size, &area), 0);
+	assert_int_equal(untorn_label_init(area, UNTORN_LABEL_V1_2, 0), 0);
+	untorn_label_close(area);
+	assert_int_equal(untorn_platform_new(&platform), 0);
+	assert_int_equal(untorn_platform_add_media(platform, media, label_size), 0);
+	open_bus(UNTORN_BUS_NO_AUTOPROBE);
+}
+
+static uint64_t available_size(void)
+{
+	struct untorn_region_info info;
+
+	assert_int_equal(untorn_region_get_info(&bus->regions[0]->dev, &info), 0);
+	return info.available_size;
+}
+
 /* A label area of one page has 14 slots, one of which stays free. */
 static void test_no_slot(void **state)
 {
-	enum { SMALL = 4096, SLOTS = 14 };
-	struct ram ram = ram_new(DIMM_PAGES * PAGE + SMALL);
-	struct untorn_label_area *area;
+	enum { SLOTS = 14 };
+	struct ram ram = ram_new((DIMM_PAGES + 1) * PAGE);
 	struct untorn_namespace_info info;
-	struct untorn_region_info region;
 	struct untorn_device *device = NULL;
 	uint8_t uuid[UUID_LEN] = {0};
 
 	(void)state;
-	layout = &layouts[0];
-	assert_int_equal(untorn_label_open(ram.media, DIMM_PAGES * PAGE, SMALL, &area), 0);
-	assert_int_equal(untorn_label_init(area, UNTORN_LABEL_V1_2, 0), 0);
-	untorn_label_close(area);
-	assert_int_equal(untorn_platform_new(&platform), 0);
-	assert_int_equal(untorn_platform_add_media(platform, ram.media, SMALL), 0);
-	open_bus(UNTORN_BUS_NO_AUTOPROBE);
+	open_on(ram.media, PAGE);
 	for (uint8_t i = 1; i <= SLOTS; i++) {
 		device = find_idle(0);
 		uuid[0] = i;
@@ -675,20 +693,49 @@ static void test_no_slot(void **state)
 		assert_int_equal(info.size, i < SLOTS ? PAGE : 0);
 		untorn_device_put(device);
 	}
-	assert_int_equal(untorn_region_get_info(&bus->regions[0]->dev, &region), 0);
-	assert_int_equal(region.available_size, (DIMM_PAGES - SLOTS + 1) * PAGE);
+	assert_int_equal(available_size(), (DIMM_PAGES - SLOTS + 1) * PAGE);
 	assert_int_equal(untorn_bus_close(bus), 0);
 	untorn_platform_free(platform);
 	ram_free(&ram);
 }
 
+/* A sync that fails in the middle of writing labels. */
+static void test_failed_sync(void **state)
+{
+	const uint8_t uuid[UUID_LEN] = {3};
+
+	(void)state;
+	for (unsigned after = 0; after < 2; after++) {
+		struct untorn_namespace_info info;
+		struct untorn_device *device;
+		struct untorn_media *media;
+
+		assert_int_equal(fault_media_new((DIMM_PAGES + 1) * PAGE, &media), 0);
+		open_on(media, PAGE);
+		device = find_idle(0);
+		assert_int_equal(untorn_namespace_set_uuid(device, uuid), 0);
+		assert_int_equal(untorn_namespace_set_size(device, 4 * PAGE), 0);
+		fault_media_fail_drain(media, after);
+		assert_int_equal(untorn_namespace_set_size(device, 9 * PAGE), -EIO);
+		assert_int_equal(untorn_namespace_set_size(device, 0), -EIO);
+		assert_int_equal(untorn_namespace_set_alt_name(device, "other"), -EIO);
+		assert_int_equal(untorn_namespace_get_info(device, &info), 0);
+		assert_true(info.size == 4 * PAGE && info.dpa_extents == 1 && info.has_uuid);
+		assert_string_equal(info.alt_name, "");
+		assert_int_equal(available_size(), (DIMM_PAGES - 4) * PAGE);
+		untorn_device_put(device);
+		untorn_bus_close(bus);
+		untorn_platform_free(platform);
+		untorn_media_close(media);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_random),
-		cmocka_unit_test(test_blk_without_sector_size),
-		cmocka_unit_test(test_read_only),
-		cmocka_unit_test(test_no_slot),
+		cmocka_unit_test(test_random),      cmocka_unit_test(test_blk_without_sector_size),
+		cmocka_unit_test(test_read_only),   cmocka_unit_test(test_no_slot),
+		cmocka_unit_test(test_failed_sync),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
