@@ -520,6 +520,8 @@ static void destroy(void)
 	stays = seed == device || untorn_device_id(device) == 0;
 	assert_int_equal(untorn_namespace_set_size(device, 0), 0);
 	ns->exists = false;
+	if (!stays) /* on its way out, or gone */
+		assert_int_equal(untorn_namespace_set_uuid(device, ns->uuid), -ENODEV);
 	assert_int_equal(untorn_bus_wait_probe(bus), 0);
 	assert_int_equal(untorn_bus_find(bus, untorn_device_name(device), &found), stays ? 0 : -ENODEV);
 	assert_int_equal(untorn_namespace_get_info(device, &info), stays ? 0 : -ENODEV);
