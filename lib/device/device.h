@@ -320,7 +320,8 @@ struct region {
 	/* Below: bus lock. */
 	uint64_t align;
 	bool read_only;
-	int ns_count, ns_active;                         /* for init_namespaces, while bound */
+	enum untorn_nstype bound_nstype; /* what it was bound as; 0: not bound. Later labels do not change it */
+	int ns_count, ns_active;         /* for init_namespaces, while bound */
 	struct untorn_device *namespace_seed, *btt_seed; /* referenced; NULL: none */
 	struct id_pool ns_ids, btt_ids;                  /* tree lock */
 };

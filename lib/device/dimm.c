@@ -219,10 +219,16 @@ static int show_dev(struct untorn_device *device, struct attr_text *text)
 	return 0;
 }
 
+/* Regions have its label data. */
+static bool is_active(const struct dimm *dimm)
+{
+	return dimm->busy > 0 && dimm->area;
+}
+
 static int show_state(struct untorn_device *device, struct attr_text *text)
 {
 	bus_lock(device->bus);
-	attr_printf(text, "%s\n", to_dimm(device)->busy > 0 ? "active" : "idle");
+	attr_printf(text, "%s\n", is_active(to_dimm(device)) ? "active" : "idle");
 	bus_unlock(device->bus);
 	return 0;
 }
@@ -430,7 +436,7 @@ int untorn_dimm_get_info(struct untorn_device *device, struct untorn_dimm_info *
 		untorn_label_get_info(dimm->area, &area);
 	*ret_info = (struct untorn_dimm_info){
 		.bound = device_is_bound(device),
-		.active = dimm->busy > 0,
+		.active = is_active(dimm),
 		.locked = dimm->locked,
 		.labelling = dimm->labelling,
 		.handle = platform->id.handle,

@@ -229,8 +229,11 @@ static int hold_dimms(struct region *region)
 	return r;
 }
 
-static void drop_dimms(struct region *region)
+/* Not bound any more, or not at all. */
+static void let_go(struct region *region)
 {
+	region->bound_nstype = 0;
+	region->ns_count = region->ns_active = 0;
 	for (unsigned i = 0; i < region->nmapping; i++)
 		dimm_drop(region->mappings[i].dimm);
 }
@@ -249,9 +252,10 @@ static int bring_up(struct region *region)
 
 	if (r < 0)
 		return r;
+	region->bound_nstype = region_nstype(region);
 	r = find_namespaces(&survey);
 	if (r < 0) {
-		drop_dimms(region);
+		let_go(region);
 	} else {
 		for (size_t i = 0; i < survey.n; i++)
 			device_register(&survey.namespaces[i]->dev);
@@ -288,8 +292,7 @@ static void region_remove(struct untorn_device *device)
 	async_flush(&device->bus->async);
 	bus_lock(device->bus);
 	seed_clear(region);
-	region->ns_count = region->ns_active = 0;
-	drop_dimms(region);
+	let_go(region);
 	bus_unlock(device->bus);
 	async_flush(&device->bus->async); /* the seeds */
 }

@@ -22,6 +22,8 @@ bool region_is_memory(const struct region *region)
 
 enum untorn_nstype region_nstype(struct region *region)
 {
+	if (region->bound_nstype)
+		return region->bound_nstype;
 	if (!region_is_memory(region))
 		return UNTORN_NSTYPE_BLK;
 	for (unsigned i = 0; i < region->nmapping; i++) {

@@ -8,12 +8,14 @@
 #include "device/device.h"
 
 /* The new seed's reference goes to the region. */
-static void plant(struct untorn_device **seed, struct untorn_device *device)
+static void plant(struct region *region, struct untorn_device **seed, struct untorn_device *device)
 {
 	untorn_device_put(*seed);
 	*seed = device;
 	if (device)
 		device_register(device);
+	else
+		device_set_problem(&region->dev, "no memory for another seed: disable and enable the region");
 }
 
 void seed_plant_namespace(struct region *region)
@@ -22,14 +24,15 @@ void seed_plant_namespace(struct region *region)
 
 	if (region_nstype(region) == UNTORN_NSTYPE_IO)
 		return;
-	plant(&region->namespace_seed, namespace_new_idle(region, &ns) < 0 ? NULL : &ns->dev);
+	plant(region, &region->namespace_seed, namespace_new_idle(region, &ns) < 0 ? NULL : &ns->dev);
 }
 
 void seed_plant_btt(struct region *region)
 {
 	struct btt *btt = btt_new(region, NULL);
 
-	plant(&region->btt_seed, btt ? &btt->dev : NULL);
+	if (BTT_SUPPORT)
+		plant(region, &region->btt_seed, btt ? &btt->dev : NULL);
 }
 
 void seed_after_probe(struct untorn_device *device)
