@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * What the commands of `untorn` share. A command is a struct command in its own cmd-NAME.c: a table of options, texts
- * for --help, and a function. It knows the library by its public headers only, and shares the headers of lib/base,
- * which need no linking.
+ * for --help, and a function. It knows the library by its public headers only, and shares lib/base.
  *
  * To add a command: cmd-NAME.c with `const struct command cmd_NAME`, its declaration below, a row in main.c, the file
  * in meson.build, and man/untorn-NAME.1.
@@ -227,8 +226,8 @@ void json_array_begin(struct json_array *array);
 void json_array_add(struct json_array *array, struct json_object *object);
 void json_array_end(struct json_array *array);
 
-/* Print the members of list as such an array. list stays the caller's. */
-void json_print_list(struct json_object *list);
+/* Print a whole array. list stays the caller's. */
+void json_print_list(struct json_object *list, FILE *out);
 
 /* Add a member to object. They end the program when memory runs out. */
 void json_add_text(struct json_object *object, const char *name, const char *text);

@@ -675,7 +675,7 @@ static int run(const struct command *command, int nargs, char **args)
 	if (machine_close(&machine) < 0)
 		r = -EIO;
 	if (r == 0 || json_object_array_length(list) > 0)
-		json_print_list(list);
+		json_print_list(list, stdout);
 	if (opt.greedy)
 		print_count("created", json_object_array_length(list), "namespace");
 	json_object_put(list);

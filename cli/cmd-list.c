@@ -226,7 +226,7 @@ static int run(const struct command *command, int nargs, char **args)
 	if (r < 0)
 		return r;
 	all = list_all(&machine);
-	json_print_list(all);
+	json_print_list(all, stdout);
 	json_object_put(all);
 	return CLI_OK;
 }

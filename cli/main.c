@@ -20,6 +20,13 @@ static const struct command *const nvdimm_commands[] = {
 	&cmd_check_namespace,
 	&cmd_enable_region,
 	&cmd_disable_region,
+	&cmd_init_labels,
+	&cmd_zero_labels,
+	&cmd_read_labels,
+	&cmd_write_labels,
+	&cmd_check_labels,
+	&cmd_read_infoblock,
+	&cmd_write_infoblock,
 };
 
 static const struct command untorn = {
