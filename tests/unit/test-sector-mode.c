@@ -438,6 +438,78 @@ static void test_read_only(void **state)
 	assert_refused(d, "read-only");
 }
 
+/*
+ * A read-only region: an open disk follows it. A volume that was opened while it was read-only is never written to, not even by what
+ * opening would finish; binding it again makes it writable.
+ */
+static void test_read_only_region(void **state)
+{
+	struct devices *d = with_volume();
+	struct untorn_disk *disk;
+	uint8_t byte = 1;
+
+	(void)state;
+	d->flags = 0;
+	devices_open(d);
+	disk = holders_disk(d);
+	assert_store(d, 0, "region0", "read_only", "1");
+	assert_result(untorn_disk_pwrite(disk, &byte, 1, 0, 0), -EROFS);
+	assert_store(d, 0, "region0", "read_only", "0");
+	assert_result(untorn_disk_pwrite(disk, &byte, 1, 0, 0), 0);
+	untorn_disk_close(disk);
+
+	assert_store(d, 0, "region0", "read_only", "1");
+	assert_unbind(d, 0, "nd_pmem", "btt0.1");
+	assert_bind(d, 0, "nd_pmem", "btt0.1");
+	disk = holders_disk(d);
+	assert_result(untorn_disk_pread(disk, &byte, 1, 0), 0);
+	assert_int_equal(byte, 1);
+	assert_store(d, 0, "region0", "read_only", "0");
+	assert_result(untorn_disk_pwrite(disk, &byte, 1, 0, 0), -EROFS);
+	untorn_disk_close(disk);
+	assert_unbind(d, 0, "nd_pmem", "btt0.1");
+	assert_bind(d, 0, "nd_pmem", "btt0.1");
+	disk = holders_disk(d);
+	assert_result(untorn_disk_pwrite(disk, &byte, 1, 0, 0), 0);
+	untorn_disk_close(disk);
+}
+
+/* A raw disk on a blk namespace has the data of its sectors, which are padded to 64 bytes. D17 */
+static void test_raw_blk(void **state)
+{
+	static const struct {
+		const char *text;
+		uint32_t logical, stride;
+	} sizes[] = {{"512", 512, 512},    {"520", 512, 576},    {"528", 512, 576},   {"4096", 4096, 4096},
+		     {"4104", 4096, 4160}, {"4160", 4096, 4160}, {"4224", 4096, 4224}};
+	struct devices *d = devices_new(BLK);
+
+	(void)state;
+	configure_namespace(d, "namespace0.0", NS_UUID, NS_SIZE);
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		uint64_t last = NS_SIZE / sizes[i].stride - 1;
+		struct untorn_device *ns = find(d, "namespace0.0");
+		struct untorn_disk_info info;
+		struct untorn_disk *disk;
+		uint8_t byte = (uint8_t)(i + 1);
+
+		assert_store(d, 0, "namespace0.0", "sector_size", sizes[i].text);
+		assert_bind(d, 0, "nd_blk", "namespace0.0");
+		disk = disk_of(d, "namespace0.0");
+		untorn_disk_get_info(disk, &info);
+		assert_string_equal(info.name, "ndblk0.0");
+		assert_int_equal(info.logical, sizes[i].logical);
+		assert_int_equal(info.size, (last + 1) * sizes[i].logical);
+		assert_result(untorn_disk_pwrite(disk, &byte, 1, last * sizes[i].logical, 0), 0);
+		byte = 0;
+		assert_result(untorn_namespace_rw_bytes(ns, last * sizes[i].stride, &byte, 1, false), 0);
+		assert_int_equal(byte, i + 1);
+		untorn_disk_close(disk);
+		untorn_device_put(ns);
+		assert_unbind(d, 0, "nd_blk", "namespace0.0");
+	}
+}
+
 /* A disk that is open when its btt, and then the bus, goes. */
 static void test_disk_outlives_all(void **state)
 {
@@ -471,9 +543,12 @@ static void test_disk_outlives_all(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		device_test(test_come_back),     device_test(test_sector_sizes),   device_test(test_raw_again),
-		device_test(test_damaged),       device_test(test_damaged_is_raw), device_test(test_made_anew),
-		device_test(test_used_as_found), device_test(test_read_only),      device_test(test_disk_outlives_all),
+		device_test(test_come_back),         device_test(test_sector_sizes),
+		device_test(test_raw_again),         device_test(test_damaged),
+		device_test(test_damaged_is_raw),    device_test(test_made_anew),
+		device_test(test_used_as_found),     device_test(test_read_only),
+		device_test(test_read_only_region),  device_test(test_raw_blk),
+		device_test(test_disk_outlives_all),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
