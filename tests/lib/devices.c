@@ -16,11 +16,11 @@
 
 static struct devices *current;
 
-#define SET                                                               \
-	"{\"dimms\": [{\"mem-path\": \"nv0\", \"label-size\": \"128K\"}," \
-	" {\"mem-path\": \"nv1\", \"label-size\": \"128K\"}],"            \
-	" \"regions\": [{\"type\": \"pmem\", \"interleave\": \"16K\","    \
-	" \"mappings\": [{\"dimm\": 0}, {\"dimm\": 1, \"region-offset\": \"16K\"}]}]}\n"
+#define SET(line)                                                           \
+	"{\"dimms\": [{\"mem-path\": \"nv0\", \"label-size\": \"128K\"},"   \
+	" {\"mem-path\": \"nv1\", \"label-size\": \"128K\"}],"              \
+	" \"regions\": [{\"type\": \"pmem\", \"interleave\": \"" line "\"," \
+	" \"mappings\": [{\"dimm\": 0}, {\"dimm\": 1, \"region-offset\": \"" line "\"}]}]}\n"
 #define OVER_NV0(regions) \
 	"{\"dimms\": [{\"mem-path\": \"nv0\", \"label-size\": \"128K\"}], \"regions\": [" regions "]}\n"
 
@@ -39,8 +39,9 @@ static const struct {
 	[QEMU] = {1, 128 * MIB - LABEL_AREA, LABEL_AREA, UNTORN_LABEL_V1_2},
 	[UNARMED] = {1, 256 * MIB, LABEL_AREA, UNTORN_LABEL_V1_2, true},
 	[THREE] = {3, 128 * MIB, LABEL_AREA, UNTORN_LABEL_V1_2},
-	[INTERLEAVED] = {2, 128 * MIB, LABEL_AREA, UNTORN_LABEL_V1_2, false, SET},
-	[INTERLEAVED_V1_1] = {2, 128 * MIB, LABEL_AREA, UNTORN_LABEL_V1_1, false, SET},
+	[INTERLEAVED] = {2, 128 * MIB, LABEL_AREA, UNTORN_LABEL_V1_2, false, SET("1M")},
+	[INTERLEAVED_V1_1] = {2, 128 * MIB, LABEL_AREA, UNTORN_LABEL_V1_1, false, SET("1M")},
+	[INTERLEAVED_4K] = {2, 32 * MIB, LABEL_AREA, UNTORN_LABEL_V1_2, false, SET("4K")},
 	[BLK] = {1, 256 * MIB, LABEL_AREA, UNTORN_LABEL_V1_2, false,
 		 OVER_NV0("{\"type\": \"blk\", \"mappings\": [{\"dimm\": 0}]}")},
 	[VOLATILE] = {1, 128 * MIB, LABEL_AREA, UNTORN_LABEL_V1_2, false,

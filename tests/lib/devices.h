@@ -36,13 +36,14 @@ enum devices_platform {
 	QEMU,          /* nmem0 of 128 MiB, the label area of 128 KiB (v1.2) within: as QEMU splits it */
 	UNARMED,       /* LABELLED, but nmem0 is not armed */
 	THREE,         /* nmem0, nmem1, nmem2 as LABELLED, with 128 MiB each: region0, region1, region2 */
-	INTERLEAVED,   /* nmem0 and nmem1 (v1.2) of 128 MiB: region0 over both, 256 MiB, 16 KiB on each in turn */
+	INTERLEAVED,   /* nmem0 and nmem1 (v1.2) of 128 MiB: region0 over both, 256 MiB, 1 MiB on each in turn */
 	INTERLEAVED_V1_1,
-	BLK,      /* nmem0 (v1.2) of 256 MiB: region0 is a blk region over all of it */
-	VOLATILE, /* nmem0 as LABELLED, 128 MiB: region0; region1 is volatile, 64 MiB */
-	LOCKED,   /* LABELLED, but nmem0 is locked */
-	SMALL,    /* nmem0 without label area: region0 of 17 MiB */
-	TINY,     /* nmem0 without label area: region0 of 8 MiB, too small for a btt */
+	INTERLEAVED_4K, /* nmem0 and nmem1 of 32 MiB: region0 of 64 MiB, 4 KiB on each in turn */
+	BLK,            /* nmem0 (v1.2) of 256 MiB: region0 is a blk region over all of it */
+	VOLATILE,       /* nmem0 as LABELLED, 128 MiB: region0; region1 is volatile, 64 MiB */
+	LOCKED,         /* LABELLED, but nmem0 is locked */
+	SMALL,          /* nmem0 without label area: region0 of 17 MiB */
+	TINY,           /* nmem0 without label area: region0 of 8 MiB, too small for a btt */
 	DEVICES_PLATFORMS
 };
 
