@@ -306,15 +306,15 @@ int untorn_namespace_holder(struct untorn_device *ns, struct untorn_device **ret
  * Stores. -EBUSY: bound or claimed (not force_raw). Labels are durable on return when uuid and size are set. Section 9:
  * uuid: -EINVAL: another device has it. size: -ENXIO: no uuid, dimm not bound; -EINVAL: alignment; -ENOSPC. Size 0 deletes.
  * alt_name: -EINVAL: more than 63 bytes. sector_size: -EINVAL: not in the list. Label updates: -ENXIO, -ENOSPC, -EIO, -EROFS.
+ * holder_class: BTT and BTT2 are both what the version of the labels calls for; -EINVAL: UNKNOWN; -ENXIO: the dimms disagree. An io
+ * namespace has no labels: it has the class until its region is unbound, and -ENXIO is returned all the same.
+ * When labels cannot be written, the namespace is what it was.
  */
 int untorn_namespace_set_uuid(struct untorn_device *ns, const uint8_t uuid[16]);
 int untorn_namespace_set_size(struct untorn_device *ns, uint64_t size);
 int untorn_namespace_set_alt_name(struct untorn_device *ns, const char *name);
 int untorn_namespace_set_sector_size(struct untorn_device *ns, uint64_t sector_size);
 int untorn_namespace_set_holder_class(struct untorn_device *ns, enum untorn_holder_class holder_class);
- * holder_class: BTT and BTT2 are both what the version of the labels calls for; -EINVAL: UNKNOWN; -ENXIO: the dimms disagree. An io
- * namespace has no labels: it has the class until its region is unbound, and -ENXIO is returned all the same.
- * When labels cannot be written, the namespace is what it was.
 int untorn_namespace_set_force_raw(struct untorn_device *ns, bool force_raw);
 
 /* The sector sizes that it takes: values[i] for i below *ret_n; a constant array. */
