@@ -419,13 +419,30 @@ int untorn_label_write(struct untorn_label_area *area, uint64_t off, const void 
 	return r < 0 ? r : again;
 }
 
+/* Make the area one without labels, at one instant. */
+static int forget_index(struct untorn_label_area *area)
+{
+	static const uint8_t no_signature[8];
+	const uint64_t current = (uint64_t)area->index.current;
+	int r = write_bytes(area, (1 - current) * area->index.index_size, no_signature, sizeof(no_signature));
+
+	/* Power cut before here: the current block with its labels. Then: none of both. */
+	return r < 0 ? r : write_bytes(area, current * area->index.index_size, no_signature, sizeof(no_signature));
+}
+
 int untorn_label_zero(struct untorn_label_area *area, uint64_t off, uint64_t len)
 {
 	int r, again;
 
 	if (!range_fits(off, len, area->size))
 		return -ERANGE;
-	r = untorn_media_zero(area->media, area->off + off, len);
+	r = area_sync(area);
+	if (r < 0)
+		return r;
+	if (off == 0 && area_has_index(area) && len >= 2ull * area->index.index_size)
+		r = forget_index(area);
+	if (r == 0)
+		r = untorn_media_zero(area->media, area->off + off, len);
 	area->stale = true;
 	again = area_sync(area);
 	return r < 0 ? r : again;
