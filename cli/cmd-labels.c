@@ -406,8 +406,7 @@ const struct command cmd_write_labels = {
 		"Write bytes, such as those of read-labels, to a label area without looking at them. Where labels are\n"
 		"in use, that destroys their namespaces, and is refused without --force.\n",
 	.options = write_options,
-	.examples = "  untorn read-labels nmem0 -o labels.bin --nvdimm mem-path=nv0.img\n"
-		    "  untorn write-labels nmem0 -i labels.bin -f --nvdimm mem-path=nv0.img,label-size=128K\n",
+	.examples = "  untorn write-labels nmem0 -i labels.bin -f --nvdimm mem-path=nv0.img,label-size=128K\n",
 	.operand = "a DIMM",
 	.min_args = 1,
 	.max_args = 1,

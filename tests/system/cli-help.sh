@@ -8,8 +8,15 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/functions.sh"
 
 man_dir=$source_dir/cli/man
-commands=$(untorn --help | sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p')
-assert_less "number of commands missing" 0 "$(wc -w <<<"$commands")"
+commands_below() {
+	untorn --help | sed -n "/^Commands on $1/,/^$/s/^  \\([a-z-]*\\) .*/\\1/p"
+}
+volume_commands=$(commands_below volumes)
+nvdimm_commands=$(commands_below NVDIMMs)
+commands="$volume_commands
+$nvdimm_commands"
+assert_less "number of commands missing" 0 "$(wc -w <<<"$volume_commands")"
+assert_less "number of commands missing" 0 "$(wc -w <<<"$nvdimm_commands")"
 
 # The options that a text names: words that begin with two dashes.
 options_in() {
@@ -35,24 +42,41 @@ for command in $commands; do
 
 	grep -q '^\.SH EXAMPLES$' "$page" || fail "$page has no examples"
 	grep -q '^\.SH EXIT STATUS$' "$page" || fail "$page has no exit status"
-	in_help=$(sed -n '/^Options:/,/^Examples:/s/^  \(--[a-z-]*\).*/\1/p' <<<"$help" | sort -u)
+	in_help=$(sed -n '/^Options:/,/^Examples:/s/^ \{2,6\}\(-[A-Za-z], \)\{0,1\}\(--[a-z-]*\).*/\2/p' <<<"$help" | sort -u)
 	in_page=$(sed 's/\\-/-/g; s/\\f.//g' "$page" | sed -n '/^\.SH OPTIONS/,/^\.SH EXIT/{/^\.TP/{n;p}}' | options_in)
 	assert_equal "options of $command in --help and in its manual" "$in_help" "$in_page"
 	# The first line of the manual says the same as `untorn --help`.
-	summary=$(sed -n "s/^untorn\\\\-$command \\\\- //p" "$page")
-	untorn --help | grep -qxF "  $(printf '%-8s' "$command")  $summary" || fail "summary of $command: $summary"
-	grep -q "^\.BR untorn\\\\-$command " "$man_dir/untorn.1" || fail "untorn.1 does not know $command"
+	summary=$(sed -n '/^\.SH NAME$/{n;s/\\-/-/g;p}' "$page")
+	assert_match "NAME of $command" "$summary" "^untorn-$command - "
+	summary=${summary#"untorn-$command - "}
+	untorn --help | grep -qxF "  $(printf '%-17s' "$command")  $summary" || fail "summary of $command: $summary"
+	[[ $(sed 's/\\-/-/g' "$man_dir/untorn.1") = *$'\n'".BR untorn-$command "* ]] ||
+		fail "untorn.1 does not know $command"
 
 	usage=2
-	[[ $command != check ]] || usage=16
-	assert_refused $usage "missing; try 'untorn $command --help'$" untorn "$command"
+	[[ $command != check* || $command = check-labels ]] || usage=16
+	# Without anything, read-infoblock reads standard input.
+	[[ $command = read-infoblock ]] || assert_refused $usage "missing.*; try 'untorn $command --help'$" untorn "$command"
 	assert_refused $usage "--no-such-option is not an option; try" untorn "$command" vol.img --no-such-option
 	assert_refused $usage "-x is not an option; try" untorn "$command" vol.img -x
-	assert_refused $usage "is one argument too many; try" untorn "$command" a b c d
 	assert_refused $usage "--help takes no value; try" untorn "$command" --help=x
+	[[ $(sed -n 's/^Usage: //p' <<<"$help") = *...\|all* ]] ||
+		assert_refused $usage "is one argument too many; try" untorn "$command" a b c d
+done
+
+for command in $volume_commands; do
+	usage=2
+	[[ $command != check ]] || usage=16
 	assert_refused $usage "--medium.*value is missing; try" untorn "$command" vol.img --medium
 	assert_refused $usage "'wood' is not auto, cacheline, byte, page or volatile" \
 		untorn "$command" --medium wood vol.img
+done
+
+for command in $nvdimm_commands; do
+	usage=2
+	[[ $command != check-namespace ]] || usage=16
+	assert_match "usage of $command" "$(untorn "$command" --help | head -1)" " --nvdimm DIMM\.\.\."
+	assert_refused $usage "--nvdimm.*value is missing; try" untorn "$command" --nvdimm
 done
 
 # Each manual belongs to a command.
