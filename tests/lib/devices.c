@@ -390,7 +390,7 @@ void devices_assert_driver(struct devices *d, const char *device, const char *dr
 
 const char *uuid_text(unsigned n)
 {
-	static char texts[100][37];
+	static _Thread_local char texts[100][37];
 
 	assert_true(n < 100);
 	snprintf(texts[n], sizeof(texts[n]), "12345678-9abc-4def-8000-0000000000%02u", n);

@@ -149,7 +149,7 @@ void devices_assert_driver(struct devices *d, const char *device, const char *dr
 
 /* -------------------------------------------------- recipes, as a user would do them ---------------------------------------- */
 
-/* "00000000-0000-4000-8000-00000000000N" for N below 100, without newline; constant strings. */
+/* "12345678-9abc-4def-8000-0000000000NN" for N below 100, without newline; strings of this thread. */
 const char *uuid_text(unsigned n);
 void uuid_bytes(unsigned n, uint8_t uuid[16]);
 

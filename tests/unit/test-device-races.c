@@ -16,7 +16,7 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define THREADS      4u
-#define OPERATIONS   4000u /* of each thread and seed */
+#define OPERATIONS   8000u /* of each thread and seed */
 #define NAMES        3u    /* namespaces and btts of the region that are tried */
 
 struct shared {
