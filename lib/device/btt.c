@@ -158,6 +158,7 @@ static int attach(struct btt *btt, const char *name)
 static void detach(struct btt *btt)
 {
 	claim_detach(btt);
+	device_set_problem(&btt->dev, NULL);
 	if (btt_region(btt)->btt_seed != &btt->dev) {
 		device_unregister_async(&btt->dev);
 		return;

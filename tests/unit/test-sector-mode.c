@@ -277,6 +277,15 @@ static void assert_problem(struct devices *d, const char *name, const char *part
 	untorn_device_put(device);
 }
 
+static void assert_no_problem(struct devices *d, const char *name)
+{
+	struct untorn_device *device = find(d, name);
+	char text[256];
+
+	assert_result(untorn_device_problem(device, text, sizeof(text)), -ENOENT);
+	untorn_device_put(device);
+}
+
 static uint64_t namespace_sum(struct devices *d)
 {
 	struct untorn_device *ns = find(d, "namespace0.0");
@@ -306,6 +315,8 @@ static void assert_refused(struct devices *d, const char *why)
 	assert_driver(d, "btt0.0", NULL);
 	assert_problem(d, "btt0.0", why);
 	assert_true(namespace_sum(d) == before);
+	assert_store(d, 0, "btt0.0", "namespace", "\n");
+	assert_no_problem(d, "btt0.0");
 	devices_teardown(NULL);
 }
 
