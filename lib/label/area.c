@@ -180,6 +180,7 @@ static void choose_block(struct label_index *index, uint32_t label_size, const s
 	index->index_size = g->index_size;
 	index->nslot = le32_get(b->nslot);
 	index->nfree = count_free(index->block, index->nslot);
+	index->torn = index->fault[1 - index->current].field;
 }
 
 /* One label size: index->version stays NONE when no block is valid for it. */
@@ -309,6 +310,30 @@ static int write_bytes(struct untorn_label_area *area, uint64_t off, const void 
 	return r;
 }
 
+/*
+ * A block whose writing was cut may lack no more than a few bytes, and a cut in the writing of the next one may bring just those. Then it
+ * counts, and its slots by then hold something else. So nothing is left of it before anything else is written.
+ */
+static int wipe_torn(struct untorn_label_area *area)
+{
+	struct label_index *index = &area->index;
+	const unsigned other = 1 - (unsigned)index->current;
+	int r;
+
+	if (!area_has_index(area) || !index->torn)
+		return 0;
+	r = untorn_media_zero(area->media, area->off + (uint64_t)other * index->index_size, index->index_size);
+	/* Power cut before here: it may count, but its slots hold what they did when it was written. */
+	if (r < 0) {
+		area->stale |= r != -EROFS;
+		return r;
+	}
+	index->torn = false;
+	index->seq[other] = 0;
+	index->fault[other] = (struct label_fault){.field = "signature"};
+	return 0;
+}
+
 /* An index block that says that all slots are free. Durable on return. */
 static int write_empty(struct untorn_label_area *area, uint32_t label_size, unsigned i, uint32_t seq)
 {
@@ -345,8 +370,10 @@ static int empty_index(struct untorn_label_area *area)
 {
 	const uint32_t label_size = area->index.label_size;
 	const unsigned current = (unsigned)area->index.current, other = 1 - current;
-	int r = write_empty(area, label_size, other, next_seq(area->index.seq[current]));
+	int r = wipe_torn(area);
 
+	if (r == 0)
+		r = write_empty(area, label_size, other, next_seq(area->index.seq[current]));
 	/* Power cut before here: the current block with its labels. From here on: the other, without any. */
 	if (r == 0)
 		r = write_empty(area, label_size, current, first_seq[current]);
@@ -486,6 +513,9 @@ int area_add(struct untorn_label_area *area, uint32_t from, struct untorn_label 
 		slot++;
 	if (slot >= index->nslot)
 		return -ENOSPC;
+	r = wipe_torn(area);
+	if (r < 0)
+		return r;
 	label->slot = label->slot_field = slot;
 	label_encode(label, index->label_size, &block);
 	r = write_bytes(area, slot_off(area, slot), &block, index->label_size);
@@ -508,6 +538,9 @@ int area_commit(struct untorn_label_area *area)
 	uint8_t *block = index->block;
 	int r;
 
+	r = wipe_torn(area);
+	if (r < 0)
+		return r;
 	b->seq = le32_make(next_seq(le32_get(b->seq)));
 	b->myoff = le64_make(other * index->index_size);
 	b->mysize = le64_make(index->index_size);

@@ -33,6 +33,7 @@ struct label_index {
 	int current;
 	uint32_t seq[2];
 	struct label_fault fault[2];
+	bool torn;      /* the block that does not count is not valid, but may be all but complete */
 	uint8_t *block; /* the current index block, index_size bytes; NULL: none is valid */
 	uint8_t *next;  /* behind it: the one that a transaction makes */
 };
