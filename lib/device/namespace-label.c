@@ -61,7 +61,7 @@ static bool needs_update(const struct namespace *ns)
 		return false;
 	if (ns->size == 0)
 		return ns->is_labelled;
-	return ns->nstype != UNTORN_NSTYPE_BLK || ns->sector_size != 0;
+	return ns->nstype != UNTORN_NSTYPE_BLK || ns->sector_size != 0 || ns->is_labelled;
 }
 
 int namespace_update_labels(struct namespace *ns)

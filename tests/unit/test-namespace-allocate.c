@@ -608,6 +608,48 @@ static void test_blk_without_sector_size(void **state)
 	tear_down();
 }
 
+/* Put a label there that says no sector size, behind the back of the bus. */
+static void put_label_without_sector_size(const struct model_namespace *ns)
+{
+	struct untorn_label_mapping mappings[PLATFORM_MAPPINGS_MAX];
+	struct region *region = bus->regions[ns->region];
+	struct untorn_label_extent extent = {.dpa = region->mappings[0].start + ns->pages[0] * PAGE,
+					     .size = ns->npages * PAGE};
+	struct untorn_label_namespace label = {.extents = &extent, .nextent = 1};
+	struct untorn_label_set set;
+
+	memcpy(label.uuid, ns->uuid, UUID_LEN);
+	bus_lock(bus);
+	assert_int_equal(region_label_set(region, mappings, &set), 0);
+	assert_int_equal(untorn_label_put(&set, &label, NULL), 0);
+	bus_unlock(bus);
+}
+
+/* What has labels keeps having them, whatever they say. */
+static void test_blk_label_without_sector_size(void **state)
+{
+	static const unsigned sizes[] = {7, 2};
+	struct model_namespace *ns = &model[0];
+	struct untorn_device *device;
+
+	(void)state;
+	set_up(&layouts[4]);
+	*ns = (struct model_namespace){.exists = true, .uuid = {4}};
+	assert_int_equal(model_resize(ns, 4), 0);
+	put_label_without_sector_size(ns);
+	assert_int_equal(untorn_bus_close(bus), 0);
+	open_bus(UNTORN_BUS_NO_AUTOPROBE);
+	device = find_namespace(ns);
+	assert_int_equal(to_namespace(device)->sector_size, 0);
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		assert_int_equal(model_resize(ns, sizes[i]), 0);
+		assert_int_equal(untorn_namespace_set_size(device, sizes[i] * PAGE), 0);
+		check_labels(0);
+	}
+	untorn_device_put(device);
+	tear_down();
+}
+
 static void check_unchanged(struct untorn_device *device, const struct untorn_namespace_info *before)
 {
 	struct untorn_namespace_info info;
@@ -735,8 +777,11 @@ static void test_failed_sync(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_random),      cmocka_unit_test(test_blk_without_sector_size),
-		cmocka_unit_test(test_read_only),   cmocka_unit_test(test_no_slot),
+		cmocka_unit_test(test_random),
+		cmocka_unit_test(test_blk_without_sector_size),
+		cmocka_unit_test(test_blk_label_without_sector_size),
+		cmocka_unit_test(test_read_only),
+		cmocka_unit_test(test_no_slot),
 		cmocka_unit_test(test_failed_sync),
 	};
 
