@@ -310,9 +310,18 @@ static int write_bytes(struct untorn_label_area *area, uint64_t off, const void 
 	return r;
 }
 
+/* Make a block invalid at one instant. Durable on return. */
+static int wipe_signature(struct untorn_label_area *area, unsigned i)
+{
+	static const uint8_t no_signature[8];
+
+	return write_bytes(area, (uint64_t)i * area->index.index_size, no_signature, sizeof(no_signature));
+}
+
 /*
- * A block whose writing was cut may lack no more than a few bytes, and a cut in the writing of the next one may bring just those. Then it
- * counts, and its slots by then hold something else. So nothing is left of it before anything else is written.
+ * A block whose writing was cut may lack no more than a few bytes, and a cut in the writing of the next one may bring just those.
+ * Then it would count, and its slots by then hold something else. So nothing is left of it before anything else is written; its
+ * signature goes first, or the zeros could be what it lacks.
  */
 static int wipe_torn(struct untorn_label_area *area)
 {
@@ -322,8 +331,10 @@ static int wipe_torn(struct untorn_label_area *area)
 
 	if (!area_has_index(area) || !index->torn)
 		return 0;
-	r = untorn_media_zero(area->media, area->off + (uint64_t)other * index->index_size, index->index_size);
-	/* Power cut before here: it may count, but its slots hold what they did when it was written. */
+	r = wipe_signature(area, other);
+	/* Power cut from here on: the block does not count, whatever is left of it. */
+	if (r == 0)
+		r = untorn_media_zero(area->media, area->off + (uint64_t)other * index->index_size, index->index_size);
 	if (r < 0) {
 		area->stale |= r != -EROFS;
 		return r;
@@ -449,12 +460,11 @@ int untorn_label_write(struct untorn_label_area *area, uint64_t off, const void 
 /* Make the area one without labels, at one instant. */
 static int forget_index(struct untorn_label_area *area)
 {
-	static const uint8_t no_signature[8];
-	const uint64_t current = (uint64_t)area->index.current;
-	int r = write_bytes(area, (1 - current) * area->index.index_size, no_signature, sizeof(no_signature));
+	const unsigned current = (unsigned)area->index.current;
+	int r = wipe_signature(area, 1 - current);
 
 	/* Power cut before here: the current block with its labels. Then: none of both. */
-	return r < 0 ? r : write_bytes(area, current * area->index.index_size, no_signature, sizeof(no_signature));
+	return r < 0 ? r : wipe_signature(area, current);
 }
 
 int untorn_label_zero(struct untorn_label_area *area, uint64_t off, uint64_t len)
