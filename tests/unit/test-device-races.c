@@ -267,10 +267,13 @@ static int walk(struct thread *t)
 	return 0;
 }
 
-/* Through a disk, whoever has one. Blocks are written whole, so they read whole. */
+/*
+ * Through a disk, whoever has one. Each thread has a sector of its own in the first block of all disks: of raw ones nothing else may
+ * be written, as a BTT of version 1.1 begins behind it.
+ */
 static int disk_io(struct thread *t)
 {
-	uint64_t block[512], value = below(t, 1000);
+	uint64_t value = random_next(&t->random), sector[64], seen[64], off = t->number * sizeof(sector);
 	struct untorn_device *device;
 	struct untorn_disk *disk;
 	char name[32];
@@ -287,13 +290,14 @@ static int disk_io(struct thread *t)
 	untorn_device_put(device);
 	if (r < 0)
 		return r;
-	for (unsigned i = 0; i < COUNT(block); i++)
-		block[i] = value;
-	/* Only the first block of raw disks: a BTT of version 1.1 begins behind it. */
+	for (unsigned i = 0; i < COUNT(sector); i++)
+		sector[i] = value + i;
 	for (unsigned i = 0; r == 0 && i < 4; i++)
-		r = untorn_disk_pwrite(disk, block, sizeof(block), 0, below(t, 2) ? UNTORN_BTT_DURABLE : 0);
+		r = untorn_disk_pwrite(disk, sector, sizeof(sector), off, below(t, 2) ? UNTORN_BTT_DURABLE : 0);
 	if (r == 0)
-		r = untorn_disk_pread(disk, block, sizeof(block), 0);
+		r = untorn_disk_pread(disk, seen, sizeof(seen), off);
+	if (r == 0 && memcmp(sector, seen, sizeof(seen)) != 0)
+		atomic_fetch_add(&t->shared->faults, 1);
 	if (r == 0)
 		r = untorn_disk_flush(disk);
 	untorn_disk_close(disk);
