@@ -2,8 +2,8 @@
 /*
  * Namespaces and their labels: after each store the labels of a namespace are made to say what it is.
  *
- * label_uuid is the uuid that the labels on media have, so a namespace that was renamed frees its old labels with the next write.
- * A power cut leaves the old labels or the new ones; see untorn_label_put().
+ * label_uuid is the uuid that the labels on media have, so a namespace that was renamed frees its old labels with the
+ * next write. A power cut leaves the old labels or the new ones; see untorn_label_put().
  */
 #include <assert.h>
 #include <errno.h>

@@ -2,8 +2,8 @@
 /*
  * The bytes of a namespace: where they lie, and as one contiguous medium.
  *
- * The medium of a moment is what the extents say at that moment. Bound and claimed namespaces keep their extents; for others,
- * nobody is kept from changing them while the medium is open.
+ * The medium of a moment is what the extents say at that moment. Bound and claimed namespaces keep their extents; for
+ * others, nobody is kept from changing them while the medium is open.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -94,7 +94,7 @@ int untorn_namespace_btt_layout(struct untorn_device *device, enum untorn_btt_la
 	return 0;
 }
 
-/* ------------------------------------------------------------------- byte access ------------------------------------------ */
+/* ------------------------------------------------------------------- byte access ---------------------------------- */
 
 /* Both locks held. A medium for an access to [off, off + len), if it is allowed. */
 static int open_bytes(struct namespace *ns, uint64_t off, size_t len, bool write, struct untorn_media **ret_media)

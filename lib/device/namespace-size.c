@@ -2,13 +2,13 @@
 /*
  * The size of a namespace: which DPA it gets and gives back.
  *
- * A pmem namespace has one range on each mapping of its region, all of one size and at one distance from the start of their
- * mappings. A new one goes to the lowest distance where there is room on all of them; growing takes what lies right behind. A blk
- * namespace has any number of ranges on its dimm; it takes the highest free ones, and what it gets is appended to its bytes.
- * Both give back their last bytes, so what remains keeps its place.
+ * A pmem namespace has one range on each mapping of its region, all of one size and at one distance from the start of
+ * their mappings. A new one goes to the lowest distance where there is room on all of them; growing takes what lies
+ * right behind. A blk namespace has any number of ranges on its dimm; it takes the highest free ones, and what it gets
+ * is appended to its bytes. Both give back their last bytes, so what remains keeps its place.
  *
- * A change is planned without touching anything. Then what is added is reserved, the labels are written, and only then what is
- * no longer needed is freed: no DPA is ever free that a label claims.
+ * A change is planned without touching anything. Then what is added is reserved, the labels are written, and only then
+ * what is no longer needed is freed: no DPA is free that a label claims.
  */
 #include "device/namespace.h"
 
@@ -38,7 +38,7 @@ static int space_append(struct space *space, unsigned mapping, uint64_t dpa, uin
 	return 0;
 }
 
-/* ------------------------------------------------------------------- pmem ------------------------------------------------- */
+/* ------------------------------------------------------------------- pmem ----------------------------------------- */
 
 /* The lowest distance at which all mappings have size free bytes. */
 static int find_room(struct region *region, uint64_t size, uint64_t *ret_distance)
@@ -81,7 +81,7 @@ static int plan_pmem(const struct namespace *ns, uint64_t total, struct space *s
 	return r;
 }
 
-/* ------------------------------------------------------------------- blk -------------------------------------------------- */
+/* ------------------------------------------------------------------- blk ------------------------------------------ */
 
 /* The highest free piece below *end, which becomes its end. Distances from the start of the mapping. */
 static bool find_highest(struct region *region, uint64_t *end, uint64_t *ret_start)
@@ -134,7 +134,7 @@ static int plan_blk(const struct namespace *ns, uint64_t total, struct space *sp
 	return r < 0 ? r : append_free(namespace_region(ns), total, space);
 }
 
-/* ------------------------------------------------------------------- changing the size ------------------------------------ */
+/* ------------------------------------------------------------------- changing the size ---------------------------- */
 
 static struct dpa_map *extent_map(const struct namespace *ns, const struct untorn_label_extent *extent)
 {
@@ -148,7 +148,8 @@ static uint64_t common_size(const struct space *a, const struct space *b, size_t
 }
 
 /*
- * Free what `from` has and `to` does not. Without memory to cut a range in two, the rest of it stays taken until the dimm is bound again.
+ * Free what `from` has and `to` does not. Without memory to cut a range in two, the rest of it stays taken until the
+ * dimm is bound again.
  */
 static void free_difference(struct namespace *ns, const struct space *from, const struct space *to)
 {
@@ -184,8 +185,8 @@ static void set_space(struct namespace *ns, const struct space *space, uint64_t 
 }
 
 /*
- * If the labels cannot be written, the namespace is as before. After -EIO they may say either; what they say is looked at again before the
- * next ones are written, so nobody else is given space that they claim.
+ * If the labels cannot be written, the namespace is as before. After -EIO they may say either; what they say is looked
+ * at again before the next ones are written, so nobody else is given space that they claim.
  */
 static int resize(struct namespace *ns, uint64_t size)
 {

@@ -2,10 +2,10 @@
 /*
  * Namespaces: the object, what is read of it and what is stored into it.
  *
- * Three kinds share one table of attributes: io (all of a region, without labels), pmem and blk (what labels say). Stores that change
- * a label are refused while the namespace is bound or claimed, before their text is looked at. They hold the device lock, so nobody
- * binds it meanwhile, and the bus lock, under which all of it stands; the labels say what was stored when they return. If writing
- * them fails, so does the store, and the namespace stays what it was.
+ * Three kinds share one table of attributes: io (all of a region, without labels), pmem and blk (what labels say).
+ * Stores that change a label are refused while the namespace is bound or claimed, before their text is looked at. They
+ * hold the device lock, so nobody binds it meanwhile, and the bus lock, under which all of it stands; the labels say
+ * what was stored when they return. If writing them fails, so does the store, and the namespace stays what it was.
  */
 #include "device/namespace.h"
 
@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ------------------------------------------------------------------- kinds ------------------------------------------------ */
+/* ------------------------------------------------------------------- kinds ---------------------------------------- */
 
 /* Sets of kinds, for the rows of the table. */
 enum {
@@ -46,7 +46,7 @@ static const uint32_t *sector_sizes(const struct namespace *ns, size_t *ret_n)
 	return ns->nstype == UNTORN_NSTYPE_BLK ? namespace_sizes_blk : namespace_sizes_pmem;
 }
 
-/* ------------------------------------------------------------------- what others ask -------------------------------------- */
+/* ------------------------------------------------------------------- what others ask ------------------------------ */
 
 bool namespace_is_busy(const struct namespace *ns)
 {
@@ -137,7 +137,7 @@ int untorn_namespace_sector_sizes(struct untorn_device *device, const uint32_t *
 	return 0;
 }
 
-/* ------------------------------------------------------------------- stores ----------------------------------------------- */
+/* ------------------------------------------------------------------- stores --------------------------------------- */
 
 typedef int (*change_fn)(struct namespace *ns, const void *arg);
 
@@ -331,7 +331,7 @@ int untorn_namespace_set_force_raw(struct untorn_device *device, bool force_raw)
 	return 0;
 }
 
-/* ------------------------------------------------------------------- attributes ------------------------------------------- */
+/* ------------------------------------------------------------------- attributes ----------------------------------- */
 
 /* Which field of struct untorn_namespace_info a row shows; in its arg above the bits of the kinds. */
 enum field {
@@ -485,7 +485,7 @@ static const struct attr namespace_attrs[] = {
 	{.name = NULL},
 };
 
-/* ------------------------------------------------------------------- life ------------------------------------------------- */
+/* ------------------------------------------------------------------- life ----------------------------------------- */
 
 static void namespace_release(struct untorn_device *device)
 {

@@ -6,9 +6,9 @@
 #include "device/device.h"
 
 /*
- * What storing size means, once the namespace is known to be idle: allocate or free DPA, write the labels; size 0 forgets the uuid and
- * may queue the end of the device. On failure the namespace keeps its size. -ENXIO, -EINVAL, -ENOSPC as section 9 says, and what writing
- * labels returns.
+ * What storing size means, once the namespace is known to be idle: allocate or free DPA, write the labels; size 0
+ * forgets the uuid and may queue the end of the device. On failure the namespace keeps its size. -ENXIO, -EINVAL,
+ * -ENOSPC as section 9 says, and what writing labels returns.
  */
 int namespace_set_size(struct namespace *ns, uint64_t size);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Power cuts in stores to namespaces: a bus on media that record, one store, and every image that a cut in it could leave is opened as
- * a bus. It has the namespaces from before the store or those from after it, and from its return on the latter; and it goes on working.
+ * Power cuts in stores to namespaces: a bus on media that record, one store, and every image that a cut in it could
+ * leave is opened as a bus. It has the namespaces from before the store or those from after it, and from its return on
+ * the latter; and it goes on working.
  *
  * Both dimms of a set are slices of one medium, so that cuts are in the order of all stores.
  */
@@ -45,7 +46,7 @@ static const struct layout layouts[] = {
 	{"blk", UNTORN_REGION_BLK, 1, UNTORN_LABEL_NONE},
 };
 
-/* ---------------------------------------------------- a bus on a medium ------------------------------------------------- */
+/* ---------------------------------------------------- a bus on a medium ------------------------------------------- */
 
 struct world {
 	const struct layout *layout;
@@ -139,7 +140,7 @@ static void describe(struct world *w, char text[TEXT_SIZE])
 		strcpy(text, "the region is refused\n");
 }
 
-/* ---------------------------------------------------- stores ------------------------------------------------------------- */
+/* ---------------------------------------------------- stores ------------------------------------------------------ */
 
 static struct untorn_device *find_namespace(struct world *w, uint8_t uuid)
 {
@@ -269,7 +270,7 @@ static const struct scenario {
 	{"holder_class", true, true, set_holder_class},
 };
 
-/* ---------------------------------------------------- cuts ---------------------------------------------------------------- */
+/* ---------------------------------------------------- cuts -------------------------------------------------------- */
 
 struct run {
 	const struct layout *layout;
@@ -455,8 +456,8 @@ static void test_two_cuts(void **state)
 }
 
 /*
- * This test sees it when a drain is left out: without the first one of a store that frees labels, they are gone before the new ones are
- * there, or not gone when it returns. (Later ones clear the updating flag, which may as well stay.)
+ * This test sees it when a drain is left out: without the first one of a store that frees labels, they are gone before
+ * the new ones are there, or not gone when it returns. (Later ones clear the updating flag, which may as well stay.)
  */
 static void test_drains_matter(void **state)
 {

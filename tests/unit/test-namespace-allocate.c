@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Sizes of namespaces against a model that knows only pages: random creations, resizes, renames and deletions of pmem namespaces over one
- * to three dimms, of blk namespaces, and of both on one dimm. After each step the store's errno, the extents, what the region says
- * is free, the labels on media and the bytes of all namespaces are what the model says; after reopening as well.
+ * Sizes of namespaces against a model that knows only pages: random creations, resizes, renames and deletions of pmem
+ * namespaces over one to three dimms, of blk namespaces, and of both on one dimm. After each step the store's errno,
+ * the extents, what the region says is free, the labels on media and the bytes of all namespaces are what the model
+ * says; after reopening as well.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -57,7 +58,7 @@ static const struct layout layouts[] = {
 	 {{UNTORN_REGION_PMEM, 1, 0, 0}, {UNTORN_REGION_BLK, 1, 10, 0}}},
 };
 
-/* ---------------------------------------------------- the model ---------------------------------------------------------- */
+/* ---------------------------------------------------- the model --------------------------------------------------- */
 
 struct model_namespace {
 	bool exists;
@@ -187,7 +188,7 @@ static int model_resize(struct model_namespace *ns, unsigned npages)
 	return grow_pmem(ns, npages);
 }
 
-/* ---------------------------------------------------- the devices -------------------------------------------------------- */
+/* ---------------------------------------------------- the devices ------------------------------------------------- */
 
 static int files[MAX_DIMMS];
 static struct untorn_platform *platform;
@@ -294,7 +295,7 @@ static struct untorn_device *find_namespace(const struct model_namespace *ns)
 	return NULL;
 }
 
-/* ---------------------------------------------------- are they equal ----------------------------------------------------- */
+/* ---------------------------------------------------- are they equal ---------------------------------------------- */
 
 /* Extents as pages of the model. */
 static void check_extents(const struct model_namespace *ns, const struct untorn_label_extent *extents, size_t nextent)
@@ -418,7 +419,7 @@ static void check_all(void)
 	}
 }
 
-/* ---------------------------------------------------- steps -------------------------------------------------------------- */
+/* ---------------------------------------------------- steps ------------------------------------------------------- */
 
 static struct model_namespace *pick(bool existing)
 {
@@ -581,7 +582,7 @@ static void test_random(void **state)
 	}
 }
 
-/* ---------------------------------------------------- refusals change nothing -------------------------------------------- */
+/* ---------------------------------------------------- refusals change nothing ------------------------------------- */
 
 /* Without a sector size the labels of a blk namespace are not written; its space is free again when it goes. */
 static void test_blk_without_sector_size(void **state)
