@@ -9,7 +9,7 @@
  *	bus.c       ndbus0: opening and closing, drivers_probe, autoprobe;  bus-attrs.c
  *	dimm.c      nmemN and the driver nvdimm: label areas
  *	dpa.c       who has which DPA range of a dimm
- *	region.c    regionN: attributes;  region-probe.c: the driver nd_region;  seed.c: seeds
+ *	region.c    regionN: attributes;  region-space.c: free DPA;  region-probe.c: the driver nd_region;  seed.c: seeds
  *	namespace.c namespaceX.Y: attributes and stores;  namespace-size.c: allocation;  namespace-label.c: the label update;
  *	            namespace-media.c: its bytes
  *	btt.c       bttX.Y: attributes and stores
