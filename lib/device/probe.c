@@ -179,13 +179,16 @@ static int look_at_media(struct untorn_media *media, const struct btt_profile *p
 /* Bus lock held. S43, S44, S46 */
 static int take_media(struct namespace *ns, struct target *t)
 {
+	int r;
+
 	if (!BTT_SUPPORT || atomic_load(&ns->force_raw) || !claim_may_be_btt(ns) || ns->dev.dead)
 		return -ENODEV;
 	if (ns->claim)
 		return -ENOMEM;
-	if (ns->size < BTT_MIN_SIZE || take_target(t) < 0)
+	if (ns->size < BTT_MIN_SIZE)
 		return -ENXIO;
-	return 0;
+	r = take_target(t);
+	return r < 0 && r != -ENOMEM ? -ENXIO : r;
 }
 
 /* Bus lock held. */

@@ -173,7 +173,7 @@ struct devices *devices_new(enum devices_platform kind)
 
 /* ------------------------------------------------------------ the bus ------------------------------------------------------- */
 
-static void describe_platform(struct devices *d)
+void devices_describe_platform(struct devices *d)
 {
 	char text[2 * PATH_MAX];
 
@@ -194,7 +194,7 @@ static void describe_platform(struct devices *d)
 int devices_try_open(struct devices *d)
 {
 	assert_null(d->bus);
-	describe_platform(d);
+	devices_describe_platform(d);
 	return untorn_bus_open(d->platform, d->flags, &d->bus);
 }
 

@@ -60,6 +60,7 @@ struct devices *devices_new(enum devices_platform kind);
 struct devices *devices_new_closed(enum devices_platform kind); /* the files only */
 void devices_open(struct devices *d);                           /* with d->flags */
 int devices_try_open(struct devices *d);
+void devices_describe_platform(struct devices *d); /* the first half of that: d->platform */
 void devices_close(struct devices *d);
 void devices_reopen(struct devices *d);
 void devices_wait(struct devices *d); /* untorn_bus_wait_probe() */
