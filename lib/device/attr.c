@@ -112,6 +112,8 @@ static bool is_gone(struct untorn_device *device)
 
 int untorn_attr_next(struct untorn_device *device, unsigned *index, struct untorn_attr_info *ret_info)
 {
+	if (is_gone(device))
+		return -ENODEV;
 	for (const struct attr *row = device->kind->attrs + *index; row->name; row++) {
 		mode_t mode = row_mode(device, row);
 
@@ -126,9 +128,12 @@ int untorn_attr_next(struct untorn_device *device, unsigned *index, struct untor
 
 int untorn_attr_info(struct untorn_device *device, const char *name, struct untorn_attr_info *ret_info)
 {
+	const struct attr *row;
 	mode_t mode = 0;
-	const struct attr *row = find_row(device, name, &mode);
 
+	if (is_gone(device))
+		return -ENODEV;
+	row = find_row(device, name, &mode);
 	if (!row)
 		return -ENOENT;
 	*ret_info = (struct untorn_attr_info){.name = row->name, .mode = mode};

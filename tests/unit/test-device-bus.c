@@ -430,12 +430,22 @@ static void close_and_reopen(void **state)
 static void references_after_close(void **state)
 {
 	struct devices *d = with_namespace();
-	struct untorn_device *ns = find(d, "namespace0.0"), *again = untorn_device_get(ns);
+	struct untorn_device *ns = find(d, "namespace0.0"), *again = untorn_device_get(ns),
+			     *region = find(d, "region0");
+	struct untorn_attr_info attr;
+	struct untorn_region_info info;
+	unsigned index = 0;
 
 	(void)state;
 	assert_ptr_equal(ns, again);
 	devices_close(d);
 	assert_string_equal(untorn_device_name(ns), "namespace0.0");
+	assert_result(untorn_attr_info(region, "target_node", &attr), -ENODEV);
+	assert_result(untorn_attr_next(region, &index, &attr), -ENODEV);
+	assert_result(untorn_region_get_info(region, &info), -ENODEV);
+	assert_result(untorn_region_set_read_only(region, true), -ENODEV);
+	assert_result(untorn_region_set_align(region, 4096), -ENODEV);
+	untorn_device_put(region);
 	untorn_device_put(ns);
 	untorn_device_put(again);
 	untorn_device_put(NULL);
