@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Devices of kind btt: what they hold, their attributes, attaching and detaching. S3 to S5, S11 to S42, S90. */
+/* Devices of kind btt: what they hold, their attributes, attaching and detaching. S1, S3 to S5, S11 to S42, S90. */
 #include "devices.h"
 
-#include "base/le.h"
 #include "spec.h"
 
 #define SIZES "512 520 528 4096 4104 4160 4224 \n"
@@ -66,6 +65,16 @@ static uint64_t le(const uint8_t *p, unsigned n)
 	while (n--)
 		value = value << 8 | p[n];
 	return value;
+}
+
+/* With the build option, which is on by itself; without it: test-without-btt.c. */
+static void s1_support_is_built_in(void **state)
+{
+	struct devices *d = with_btt(4096);
+
+	(void)state;
+	assert_driver(d, "btt0.0", "nd_pmem");
+	assert_show(d, "region0", "btt_seed", "btt0.1\n");
 }
 
 /* --------------------------------------------------------- info block ------------------------------------------------------ */
@@ -716,6 +725,7 @@ static void metadata_wins(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		device_test(s1_support_is_built_in),
 		device_test(s3_info_block_layout),
 		device_test(s4_signature_is_compared_whole),
 		device_test(s5_checksum_is_fletcher64),
