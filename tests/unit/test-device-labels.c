@@ -5,7 +5,7 @@
  */
 #include <unistd.h>
 
-#include "../lib/devices.h"
+#include "devices.h"
 
 /* Fields of a label: where they stand. */
 #define FLAGS   80
