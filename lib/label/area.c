@@ -140,9 +140,12 @@ static int read_block(const struct untorn_label_area *area, unsigned i, uint32_t
 {
 	uint8_t *block = blocks + (size_t)i * g->index_size;
 	const struct label_index_block *b = (const struct label_index_block *)block;
-	uint64_t off = area->off + (uint64_t)i * g->index_size;
-	int r = untorn_media_read(area->media, off, block, sizeof(b->signature));
+	uint64_t off = area->off + (uint64_t)i * g->index_size, data, end;
+	int r = untorn_media_next_data(area->media, off, &data, &end);
 
+	/* A hole is not loaded: on tmpfs that would fill it. */
+	if (r == 0 && data < off + sizeof(b->signature))
+		r = untorn_media_read(area->media, off, block, sizeof(b->signature));
 	if (r < 0)
 		return r;
 	if (memcmp(b->signature, LABEL_INDEX_SIGNATURE, sizeof(b->signature)) != 0) {
@@ -325,16 +328,18 @@ static int wipe_signature(struct untorn_label_area *area, unsigned i)
  */
 static int wipe_torn(struct untorn_label_area *area)
 {
+	static const uint8_t no_signature[8];
 	struct label_index *index = &area->index;
 	const unsigned other = 1 - (unsigned)index->current;
+	const uint64_t off = (uint64_t)other * index->index_size;
 	int r;
 
 	if (!area_has_index(area) || !index->torn)
 		return 0;
-	r = wipe_signature(area, other);
-	/* Power cut from here on: the block does not count, whatever is left of it. */
+	r = write_bytes(area, off, no_signature, sizeof(no_signature));
+	/* Power cut before here: not valid, as before. From here on: not even with what it lacked. */
 	if (r == 0)
-		r = untorn_media_zero(area->media, area->off + (uint64_t)other * index->index_size, index->index_size);
+		r = untorn_media_zero(area->media, area->off + off, index->index_size);
 	if (r < 0) {
 		area->stale |= r != -EROFS;
 		return r;
