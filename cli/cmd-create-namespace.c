@@ -321,6 +321,25 @@ static int store_uuid(const struct plan *plan)
 	return r < 0 ? fail_step(plan->ns, "uuid", r) : 0;
 }
 
+/* A DIMM without a free label slot (one is kept for updates) explains why a size cannot be set. */
+static int explain_size(const struct plan *plan, int err)
+{
+	struct untorn_mapping_info mapping;
+	struct untorn_dimm_info info;
+
+	for (unsigned i = 0; untorn_region_get_mapping(plan->region, i, &mapping) == 0; i++) {
+		_cleanup_device_ struct untorn_device *dimm = NULL;
+
+		if (untorn_bus_find(untorn_device_bus(plan->region), mapping.dimm, &dimm) == 0 &&
+		    untorn_dimm_get_info(dimm, &info) == 0 && info.available_slots == 0) {
+			print_error("%s: its labels find no free slot on %s", untorn_device_name(plan->ns),
+				    mapping.dimm);
+			return err;
+		}
+	}
+	return fail_step(plan->ns, "size", err);
+}
+
 /* What the label says. */
 static int store_label(const struct plan *plan)
 {
@@ -333,7 +352,7 @@ static int store_label(const struct plan *plan)
 		return fail_step(plan->ns, "name", r);
 	r = untorn_namespace_set_size(plan->ns, plan->size);
 	if (r < 0)
-		return fail_step(plan->ns, "size", r);
+		return explain_size(plan, r);
 	if (!label_takes(plan->ns, plan->sector_size))
 		return 0;
 	r = untorn_namespace_set_sector_size(plan->ns, plan->sector_size);
