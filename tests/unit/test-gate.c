@@ -16,7 +16,7 @@
 #include "device/gate.h"
 
 #define THREADS 3u
-#define ROUNDS  100u
+#define ROUNDS  50u
 #define LOOKS   50u
 
 static struct gate *new_gate(void)
