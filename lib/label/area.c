@@ -328,18 +328,16 @@ static int wipe_signature(struct untorn_label_area *area, unsigned i)
  */
 static int wipe_torn(struct untorn_label_area *area)
 {
-	static const uint8_t no_signature[8];
 	struct label_index *index = &area->index;
 	const unsigned other = 1 - (unsigned)index->current;
-	const uint64_t off = (uint64_t)other * index->index_size;
 	int r;
 
 	if (!area_has_index(area) || !index->torn)
 		return 0;
-	r = write_bytes(area, off, no_signature, sizeof(no_signature));
-	/* Power cut before here: not valid, as before. From here on: not even with what it lacked. */
+	r = wipe_signature(area, other);
+	/* Power cut from here on: the block does not count, whatever is left of it. */
 	if (r == 0)
-		r = untorn_media_zero(area->media, area->off + off, index->index_size);
+		r = untorn_media_zero(area->media, area->off + (uint64_t)other * index->index_size, index->index_size);
 	if (r < 0) {
 		area->stale |= r != -EROFS;
 		return r;
