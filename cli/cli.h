@@ -120,10 +120,12 @@ struct uuid_option {
 /* The 16 bytes, or NULL when the option was not given. */
 const uint8_t *uuid_option_get(const struct uuid_option *option);
 
-/* Which layout and which kind of medium: options that each command with a target has. */
+/* Which layout, which kind of medium, which namespace: options that each command with a target has. */
 struct common_options {
 	enum untorn_btt_layout layout;
 	enum untorn_media_kind medium;
+	const char *namespace; /* of an NVDIMM image with labels; NULL: the only one that is possible */
+	bool any_namespace;    /* possible are also those without a BTT */
 };
 
 #define MEDIUM_OPTION(common)                                                                       \
@@ -132,10 +134,16 @@ struct common_options {
 			"treat the target as cacheline, byte, page or volatile memory instead of\n" \
 			"finding out (auto); a kind that is too strong gives up durability"         \
 	}
+#define NAMESPACE_OPTION(common)                                                                        \
+	{                                                                                               \
+		"namespace", "NAME", &option_text, &(common)->namespace,                                \
+			"in an NVDIMM image with labels: the namespace that is meant, by its name in\n" \
+			"the label, a uuid, or as namespaceX.Y"                                         \
+	}
 #define COMMON_OPTIONS(common)                                                                 \
 	{"btt-version", "VERSION", &option_layout, &(common)->layout,                          \
 	 "the layout to use when it is not plain: 1.1, 2.0 or pmemblk (auto: what is there)"}, \
-		MEDIUM_OPTION(common)
+		NAMESPACE_OPTION(common), MEDIUM_OPTION(common)
 #define JSON_OPTION(flag)                                                                  \
 	{                                                                                  \
 		"json", NULL, &option_switch, (flag), "print a JSON array instead of text" \
@@ -190,14 +198,22 @@ int usage_error(const struct command *command, const char *format, ...) PRINTF_L
 
 struct target {
 	const char *path;
-	struct untorn_media *media;
+	char *name;                    /* for sentences: "vol.img", "nv0.img: namespace0.0"; once it is open */
+	char namespace[32];            /* "namespace0.0", "" for a target without labels */
+	struct untorn_media *media;    /* of the namespace */
+	enum untorn_btt_layout layout; /* the one that was asked for, or that the label says */
+	const uint8_t *parent_uuid;    /* the uuid of the namespace, or NULL */
+	uint8_t namespace_uuid[16];
+	uint64_t label_size;         /* bytes at the end of the file; 0: no labels */
+	bool is_other_mode;             /* the label of the namespace says that it holds something else than a BTT */
 	struct untorn_btt *btt;      /* NULL after target_open_media() */
 	struct untorn_btt_info info; /* of btt */
 };
 
 /*
- * Open the medium, or the medium and the volume on it, read-only or for writing. Returns 0, or a negative errno after
- * the sentence that says what is wrong with path has been printed; target is closed then.
+ * Open the medium, or the medium and the volume on it, read-only or for writing. Of an NVDIMM image with labels, the medium is
+ * that of one namespace. Returns 0, or a negative errno after the sentence that says what is wrong with path has been printed;
+ * target is closed then.
  */
 int target_open_media(struct target *target, const char *path, const struct common_options *common, bool read_only);
 int target_open(struct target *target, const char *path, const struct common_options *common, bool read_only);

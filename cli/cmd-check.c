@@ -32,8 +32,6 @@ static int run(const struct command *command, int nargs, char **args)
 	struct json_array array;
 	struct check_request request = {
 		.command = command->name,
-		.path = args[0],
-		.layout = opt.common.layout,
 		.parent_uuid = uuid_option_get(&opt.parent_uuid),
 		.repair = opt.repair,
 		.dry_run = opt.dry_run,
@@ -52,7 +50,11 @@ static int run(const struct command *command, int nargs, char **args)
 	/* A repair holds the file for writing from the plan on, so that the plan stays true. */
 	if (target_open_media(&target, args[0], &opt.common, !opt.repair || opt.dry_run) < 0)
 		return CLI_FAILED;
+	request.path = target.name;
 	request.media = target.media;
+	request.layout = target.layout;
+	if (!request.parent_uuid)
+		request.parent_uuid = target.parent_uuid;
 	if (opt.json)
 		json_array_begin(&array);
 	status = check_volume(&request);

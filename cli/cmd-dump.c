@@ -147,7 +147,7 @@ static int dump_info(const struct target *target)
 		if (r == 0)
 			r = untorn_media_read(target->media, arena.off, block, sizeof(block));
 		if (r < 0) {
-			print_error("%s: info block of arena %" PRIu32 ": %s", target->path, i, target_strerror(r));
+			print_error("%s: info block of arena %" PRIu32 ": %s", target->name, i, target_strerror(r));
 			return r;
 		}
 		if (opt.json) {
@@ -215,7 +215,7 @@ static int dump_map(const struct target *target)
 	}
 	progress_end(&progress);
 	if (r < 0) {
-		print_error("%s: map entry of lba %" PRIu64 ": %s", target->path, start, target_strerror(r));
+		print_error("%s: map entry of lba %" PRIu64 ": %s", target->name, start, target_strerror(r));
 		return r;
 	}
 	if (start < end)
@@ -297,7 +297,7 @@ static int dump_flog(const struct target *target)
 			if (end > arena.nfree || end == 0) {
 				print_error("%s: lane %" PRIu64 " does not exist; arena %" PRIu32
 					    " has lanes 0 to %" PRIu32,
-					    target->path, opt.flog.last, i, arena.nfree - 1);
+					    target->name, opt.flog.last, i, arena.nfree - 1);
 				return -ERANGE;
 			}
 		}
@@ -306,7 +306,7 @@ static int dump_flog(const struct target *target)
 		for (uint64_t lane = first; lane < end; lane++) {
 			r = untorn_btt_get_flog(target->btt, i, (uint32_t)lane, &flog);
 			if (r < 0) {
-				print_error("%s: flog of lane %" PRIu64 " in arena %" PRIu32 ": %s", target->path, lane,
+				print_error("%s: flog of lane %" PRIu64 " in arena %" PRIu32 ": %s", target->name, lane,
 					    i, target_strerror(r));
 				return r;
 			}
@@ -352,7 +352,7 @@ static int dump_lba(const struct target *target)
 	for (uint64_t lba = opt.lba.first;; lba++) {
 		r = untorn_btt_lookup(target->btt, lba, &mapping);
 		if (r < 0) {
-			print_error("%s: lba %" PRIu64 ": %s", target->path, lba, target_strerror(r));
+			print_error("%s: lba %" PRIu64 ": %s", target->name, lba, target_strerror(r));
 			return r;
 		}
 		print_mapping(lba, &mapping);
@@ -368,7 +368,7 @@ static int check_lbas(const struct target *target, const struct range_option *ra
 {
 	if (!range->limited || range->last < target->info.nlba)
 		return 0;
-	print_error("%s: lba %" PRIu64 " is beyond the end; the last one is %" PRIu64, target->path, range->last,
+	print_error("%s: lba %" PRIu64 " is beyond the end; the last one is %" PRIu64, target->name, range->last,
 		    target->info.nlba - 1);
 	return -ERANGE;
 }
@@ -399,7 +399,7 @@ static int run(const struct command *command, int nargs, char **args)
 	if (target_open(&target, args[0], &opt.common, true) < 0)
 		return CLI_FAILED;
 	if (!target.info.is_laid_out) {
-		print_error("%s: the pool was never written, so there is nothing to show", target.path);
+		print_error("%s: the pool was never written, so there is nothing to show", target.name);
 		return CLI_FAILED;
 	}
 	if (check_lbas(&target, &opt.map) < 0 || check_lbas(&target, &opt.lba) < 0)

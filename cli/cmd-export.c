@@ -211,10 +211,10 @@ static int print_read_error(const struct export *export, uint64_t lba, int err)
 	if (err == -EIO && untorn_btt_lookup(export->target.btt, lba, &mapping) == 0 &&
 	    mapping.state == UNTORN_BTT_ERROR)
 		print_error("%s: lba %" PRIu64 " is in error state; --ignore-errors exports zeros in its place",
-			    export->target.path, lba);
+			    export->target.name, lba);
 	else
 		print_error("%s: lba %" PRIu64 " cannot be read: %s; --ignore-errors exports zeros in its place",
-			    export->target.path, lba, untorn_strerror(err));
+			    export->target.name, lba, untorn_strerror(err));
 	return err;
 }
 

@@ -129,7 +129,7 @@ static ssize_t fill(struct import *import)
 
 static int print_write_error(const struct import *import, int err)
 {
-	print_error("%s: writing failed at or before lba %" PRIu64 ": %s", import->target.path,
+	print_error("%s: writing failed at or before lba %" PRIu64 ": %s", import->target.name,
 		    import->done / import->target.info.sector_size, target_strerror(err));
 	return err;
 }
@@ -214,7 +214,7 @@ static int refuse_rest(struct import *import)
 {
 	if (write_zeros(import) == 0 && flush(import) == 0)
 		print_error("%s: does not fit into %s; its first %" PRIu64 " bytes were written, the volume is full",
-			    import->source, import->target.path, import->done);
+			    import->source, import->target.name, import->done);
 	return -EFBIG;
 }
 
@@ -265,7 +265,7 @@ static int import_source(struct import *import)
 
 	if (import->is_seekable && import->size > info->size) {
 		print_error("%s: %" PRIu64 " bytes do not fit into %s, which holds %" PRIu64, import->source,
-			    import->size, import->target.path, info->size);
+			    import->size, import->target.name, info->size);
 		return -EFBIG;
 	}
 	import->buffer_size = (BUFFER_SIZE / info->sector_size) * info->sector_size;

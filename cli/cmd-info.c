@@ -42,10 +42,10 @@ static void print_facts(const struct target *target)
 	enum untorn_media_kind kind = untorn_media_kind(target->media);
 
 	if (info->layout == UNTORN_BTT_PMEMBLK)
-		printf("%s: pmemblk pool, BTT %s%s\n", target->path, format_version(info).text,
+		printf("%s: pmemblk pool, BTT %s%s\n", target->name, format_version(info).text,
 		       info->is_laid_out ? "" : ", never written: reads as zeros");
 	else
-		printf("%s: BTT %s%s\n", target->path, format_version(info).text,
+		printf("%s: BTT %s%s\n", target->name, format_version(info).text,
 		       is_wide(info) ? ", Untorn's extension for wide sectors: Linux refuses it" : "");
 	printf("  capacity     %s (%" PRIu64 " bytes)\n", SIZE_TEXT(info->size), info->size);
 	printf("  sectors      %s%s\n", format_sectors(info).text, info->meta_size ? " (data + metadata)" : "");

@@ -52,6 +52,7 @@ struct server {
 	char *pid_file;       /* nbdkit's */
 	char *socket;         /* absolute; NULL with --port */
 	char *uri;            /* what clients need */
+	char namespace[32];   /* of the target; "": it has no labels */
 	bool has_socket;      /* nbdkit made it: to be removed */
 	bool has_option_file; /* --pid-file was written: to be removed */
 };
@@ -264,6 +265,7 @@ static int judge_nbdkit(const struct server *server, const char *path)
 
 static int start_nbdkit(struct server *server, const char *path)
 {
+	_cleanup_free_ char *namespace_arg = format_text("namespace=%s", server->namespace);
 	const char *plugin = plugin_path();
 	_cleanup_free_ char *pid_arg = format_text("--pidfile=%s", server->pid_file);
 	_cleanup_free_ char *socket_arg = format_text("--unix=%s", server->socket ? server->socket : "");
@@ -304,6 +306,8 @@ static int start_nbdkit(struct server *server, const char *path)
 	argv[n++] = layout_arg;
 	argv[n++] = medium_arg;
 	argv[n++] = commit_arg;
+	if (*server->namespace)
+		argv[n++] = namespace_arg;
 	if (read_only)
 		argv[n++] = (char *)"read-only=true";
 	argv[n] = NULL;
@@ -467,7 +471,10 @@ static int run(const struct command *command, int nargs, char **args)
 	if (r < 0)
 		return r;
 	/* Whatever is wrong with the target is said here, in our words, before anything is started. */
-	if (target_open(&target, args[0], &common, read_only) < 0 || target_close(&target) < 0)
+	if (target_open(&target, args[0], &common, read_only) < 0)
+		return CLI_FAILED;
+	memcpy(server.namespace, target.namespace, sizeof(server.namespace));
+	if (target_close(&target) < 0)
 		return CLI_FAILED;
 
 	sigemptyset(&mask);

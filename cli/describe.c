@@ -65,6 +65,10 @@ struct json_object *describe_volume(const struct target *target)
 	struct untorn_btt_arena_info arena;
 
 	json_add_text(object, "path", target->path);
+	if (*target->namespace)
+		json_add_text(object, "namespace", target->namespace);
+	else
+		json_add(object, "namespace", NULL);
 	json_add_text(object, "layout", untorn_btt_layout_name(info->layout));
 	json_add_text(object, "version", format_version(info).text);
 	json_add_bool(object, "wide", is_wide(info));

@@ -6,7 +6,8 @@
  *   get_ready   opens the medium, so that its lock is held and every mistake of the user is told before nbdkit goes to
  *               the background, and before it changes user or directory. The lock belongs to the open file and the
  *               mapping is shared, so both pass through that fork unchanged; the library has no threads to lose. The
- *               volume is opened once to see that it is sound, in memory only, and closed again.
+ *               volume is opened once to see that it is sound, in memory only, and closed again. Of an NVDIMM image
+ *               with labels, the medium is that of one namespace; the devices that find it are gone before the fork.
  *   after_fork  starts the committer thread.
  *   open        of the first client opens the volume for good. Only here nbdkit tells whether it runs with -r, and a
  *               server that runs with -r must not write a single byte, not even to finish interrupted writes.
@@ -30,6 +31,7 @@
 #include <string.h>
 #include <time.h>
 #include <untorn/btt.h>
+#include <untorn/device.h>
 #include <untorn/error.h>
 #include <untorn/media.h>
 #include <uuid/uuid.h>
@@ -45,6 +47,7 @@
 
 static struct {
 	const char *file;
+	const char *namespace; /* NULL: the only one with a BTT */
 	enum untorn_btt_layout layout;
 	enum untorn_media_kind medium;
 	uuid_t parent_uuid;
@@ -150,6 +153,12 @@ static int plugin_config(const char *key, const char *value)
 			return -1;
 		}
 		config.file = value;
+	} else if (strcmp(key, "namespace") == 0) {
+		if (config.namespace || !*value) {
+			nbdkit_error("namespace= takes the name of one namespace, once");
+			return -1;
+		}
+		config.namespace = value;
 	} else if (strcmp(key, "layout") == 0) {
 		if (parse_layout(value, &config.layout) < 0) {
 			nbdkit_error("layout=%s: expected auto, 1.1, 2.0 or pmemblk", value);
@@ -204,6 +213,45 @@ static int open_medium(void)
 	return untorn_media_open(config.file, config.medium, UNTORN_MEDIA_READ_ONLY, &media);
 }
 
+/* Of an image with labels, from its medium to that of the namespace, and what its label says of the volume. */
+static int open_namespace(uint64_t label_size)
+{
+	struct untorn_media *image_media = media;
+	struct untorn_image image;
+	char problem[1024];
+	int r;
+
+	r = untorn_image_open(image_media, label_size, config.namespace, 0, problem, sizeof(problem), &image);
+	if (r < 0) {
+		nbdkit_error("%s: %s%s", config.file, problem, r == -ENOTUNIQ ? "; say which one with namespace=" : "");
+		return -1;
+	}
+	untorn_media_close(image_media);
+	media = image.media;
+	if (config.layout == UNTORN_BTT_AUTO)
+		config.layout = image.layout;
+	if (!config.has_parent_uuid && !uuid_is_null(image.parent_uuid)) {
+		uuid_copy(config.parent_uuid, image.parent_uuid);
+		config.has_parent_uuid = true;
+	}
+	return 0;
+}
+
+/* Labels that cannot be read are only missed where a namespace is asked for. */
+static int find_namespace(void)
+{
+	uint64_t label_size = 0;
+	int r = untorn_label_find(media, &label_size);
+
+	if (r == 0 && label_size > 0)
+		return open_namespace(label_size);
+	if (!config.namespace)
+		return 0;
+	nbdkit_error("%s: %s", config.file,
+		     r < 0 ? untorn_strerror(r) : "it has no labels, so it has no namespaces to choose from");
+	return -1;
+}
+
 static int open_volume(bool read_only, struct untorn_btt **ret_btt)
 {
 	struct untorn_btt_open_options options = {
@@ -220,6 +268,8 @@ static int plugin_get_ready(void)
 	struct untorn_btt *btt;
 	int r = open_medium();
 
+	if (r == 0 && find_namespace() < 0)
+		return -1;
 	if (r == 0)
 		r = open_volume(true, &btt);
 	if (r < 0) {
@@ -505,7 +555,8 @@ static struct nbdkit_plugin plugin = {
 	.version = UNTORN_VERSION,
 	.description = "Serves a BTT volume: sectors on persistent memory or in a file that never tear.",
 	.magic_config_key = "file",
-	.config_help = "[file=]<PATH>       (required) The volume: a file, device or pmemblk pool.\n"
+	.config_help = "[file=]<PATH>       (required) The volume: a file, device, pmemblk pool or NVDIMM image.\n"
+		       "namespace=<NAME>    Of an NVDIMM image with labels: by name, uuid or as namespaceX.Y.\n"
 		       "layout=<LAYOUT>     auto, 1.1, 2.0 or pmemblk (default: auto, what is there).\n"
 		       "medium=<KIND>       auto, cacheline, byte, page or volatile (default: auto).\n"
 		       "parent-uuid=<UUID>  Refuse a volume that names another container.\n"

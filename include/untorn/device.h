@@ -135,6 +135,12 @@ int untorn_device_parent(struct untorn_device *device, struct untorn_device **re
 int untorn_bus_find(struct untorn_bus *bus, const char *name, struct untorn_device **ret_device);
 
 /*
+ * The namespace that somebody means by name: a device name, or of those that have a size the name in the label, the uuid, or the
+ * uuid of the BTT on it. -ENODEV: there is none; -ENOTUNIQ: several.
+ */
+int untorn_bus_find_namespace(struct untorn_bus *bus, const char *name, struct untorn_device **ret_namespace);
+
+/*
  * Iterate over the children of one type, by ascending id:
  *
  *	struct untorn_device *region = NULL;
@@ -327,8 +333,8 @@ int untorn_namespace_sector_sizes(struct untorn_device *ns, const uint32_t **ret
 int untorn_namespace_rw_bytes(struct untorn_device *ns, uint64_t off, void *buf, size_t len, bool write);
 
 /*
- * The namespace as one contiguous medium: interleaved pieces and extents are stitched together. The caller closes it, before the
- * bus. Nobody is kept from resizing the namespace meanwhile, unless it is bound or claimed. -ENXIO: size 0; -EOPNOTSUPP: the memory
+ * The namespace as one contiguous medium: interleaved pieces and extents are stitched together. The caller closes it; it may
+ * outlive the bus, and keeps the files open then. Nobody is kept from resizing the namespace meanwhile, unless it is bound or claimed. -ENXIO: size 0; -EOPNOTSUPP: the memory
  * cannot be stitched (media of untorn_platform_add_media()).
  */
 int untorn_namespace_media(struct untorn_device *ns, struct untorn_media **ret_media);
@@ -384,6 +390,46 @@ int untorn_disk_pread(struct untorn_disk *disk, void *buf, size_t len, uint64_t 
 int untorn_disk_pwrite(struct untorn_disk *disk, const void *buf, size_t len, uint64_t off, unsigned flags);
 int untorn_disk_pwrite_zeroes(struct untorn_disk *disk, uint64_t len, uint64_t off, unsigned flags);
 int untorn_disk_flush(struct untorn_disk *disk);
+
+/* -------------------------------------------------------------------- images ---------------------------------------------- */
+
+/* The namespace of an NVDIMM image, for programs that want a volume and no devices. */
+struct untorn_image {
+	struct untorn_media *media;		/* its bytes; the caller closes it. It keeps the image open */
+	char name[32];				/* "namespace0.0" */
+	enum untorn_holder_class holder_class;	/* as its label says */
+	enum untorn_btt_layout layout;		/* as untorn_namespace_btt_layout() */
+	uint8_t parent_uuid[16];
+};
+
+enum {
+	UNTORN_IMAGE_ANY = 1u << 0, /* without a name: the only namespace, whether a BTT is on it or not */
+};
+
+/*
+ * Find the namespace that name means in the image on media, whose last label_size bytes are labels, in whichever slot of a
+ * QEMU machine they were written. NULL: the only one with a BTT. media stays the caller's, and may be closed before that of the namespace. Writes nothing.
+ *
+ * -ENODEV: there is no such namespace; -ENOTUNIQ: several; as untorn_bus_open() and untorn_namespace_media(). problem (size bytes,
+ * always terminated) then is the sentence that tells, with the names that there are.
+ */
+int untorn_image_open(struct untorn_media *media, uint64_t label_size, const char *name, unsigned flags, char *problem,
+		      size_t size, struct untorn_image *ret_image);
+
+/* What a label says of the volume on its namespace. */
+struct untorn_image_claim {
+	enum untorn_holder_class holder_class;
+	uint64_t sector_size; /* one that the label cannot say is left out */
+};
+
+/*
+ * Let the label of a namespace say something else, before a BTT is made on it or when that failed. UNTORN_CLASS_BTT is BTT2 under
+ * v1.2 labels. The medium of untorn_image_open() stays what it is, its layout does not. Durable on return. *ret_old: what it said.
+ * Errors as untorn_image_open(), untorn_namespace_set_holder_class() and _set_sector_size(), with problem.
+ */
+int untorn_image_claim(struct untorn_media *media, uint64_t label_size, const char *name,
+		       const struct untorn_image_claim *claim, char *problem, size_t size,
+		       struct untorn_image_claim *ret_old);
 
 #ifdef __cplusplus
 }

@@ -115,12 +115,6 @@ done
 
 fixture btt-labelless-4096.img
 overwritten btt-labelless-4096.img "BTT 1\.1"
-for image in labels-v11.img labels-v12.img; do
-	fixture $image
-	# Without the BTTs of its namespaces the label area is what is left to lose.
-	dd if=/dev/zero of=$image bs=1M count=120 conv=notrunc status=none
-	overwritten $image "NVDIMM label area"
-done
 fixture pmemblk-512.pool
 overwritten pmemblk-512.pool "pmemblk pool"
 assert_ok untorn format v2 --size 32M --btt-version 2.0

@@ -21,7 +21,7 @@ assert_equal "commands" "$(offered '')" \
 	"$(untorn --help | sed -n '/^Commands/,/^Options/s/^  \([a-z][a-z-]*\) .*/\1/p' | paste -sd ' ') --help --version"
 assert_equal "commands with e" "$(offered e)" "export enable-namespace enable-region"
 assert_equal "options of check with f" "$(offered check vol --f)" "--force"
-assert_match "options of import" "$(offered import -)" "^--btt-version --medium --help$"
+assert_match "options of import" "$(offered import -)" "^--btt-version --namespace --medium --help$"
 assert_equal "profiles" "$(offered format --profile '')" "linux pmemblk"
 assert_equal "options with a letter" "$(offered list --i)" "--idle"
 assert_equal "modes" "$(offered create-namespace -m '')" "sector raw"

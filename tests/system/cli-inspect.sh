@@ -33,8 +33,6 @@ done <<-END
 	btt-labelless-4096.img 1.1     7920  4096 0 79d78854-ea71-499e-a921-b8e0e755d453
 	btt-labelless-4104.img 1.1     7794  4096 8 -
 	btt-labelless-520.img  1.1     57539 512  8 -
-	labels-v11.img         1.1     7920  4096 0 cfd9cef1-f3e1-48b4-a503-b99a45809093
-	labels-v12.img         2.0     7921  4096 0 -
 	pmemblk-512.pool       pmemblk 40315 512  0 -
 	pmemblk-4096.pool      pmemblk 4850  4096 0 -
 END

@@ -471,6 +471,28 @@ static void test_label_detection(void **state)
 	OPEN_REFUSED(nvdimm("mem-path=a"), 0, -EINVAL, "131072 bytes of labels leave nothing of 131072");
 }
 
+/* Looking for labels leaves a sparse file as it is, also where a hole that is loaded takes space. */
+static void test_label_detection_takes_no_space(void **state)
+{
+	char name[] = "/dev/shm/test-platform.XXXXXX";
+	_cleanup_close_ int fd = mkstemp(name);
+	struct untorn_media *media;
+	uint64_t size = 7;
+	struct stat st;
+
+	(void)state;
+	if (fd < 0)
+		skip();
+	assert_return_code(ftruncate(fd, 512 * MIB), errno);
+	assert_int_equal(untorn_media_open(name, UNTORN_MEDIA_AUTO, 0, &media), 0);
+	assert_return_code(unlink(name), errno);
+	assert_int_equal(untorn_label_find(media, &size), 0);
+	assert_int_equal(size, 0);
+	assert_return_code(fstat(fd, &st), errno);
+	assert_int_equal(st.st_blocks, 0);
+	untorn_media_close(media);
+}
+
 /* ------------------------------------------------------ platform files --------------------------------------------------- */
 
 static void test_file_dimms(void **state)
@@ -973,6 +995,7 @@ int main(void)
 		cmocka_unit_test(test_same_file),
 		cmocka_unit_test(test_create),
 		cmocka_unit_test(test_label_detection),
+		cmocka_unit_test(test_label_detection_takes_no_space),
 		cmocka_unit_test(test_file_dimms),
 		cmocka_unit_test(test_file_regions),
 		cmocka_unit_test(test_bad_files),
