@@ -101,7 +101,7 @@ int dpa_release(struct dpa_map *map, const uint8_t *uuid, uint64_t start, uint64
 	uint64_t end = start + size;
 	int r;
 
-	if (size == 0)
+	if (size == 0 || map->n == 0)
 		return 0;
 	r = make_room(map); /* for the second half of a range that is cut in two */
 	if (r < 0)

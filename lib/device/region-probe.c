@@ -280,7 +280,7 @@ static int region_probe(struct untorn_device *device)
 
 /*
  * Children may be made as long as there are some: by a probe that is under way. So unregister until none is left, and let
- * the queue free them, so that their names can come again at once.
+ * the queue free them: their names can come again at once, and their DPA is given back while the dimms are still held.
  */
 static void region_remove(struct untorn_device *device)
 {
@@ -289,12 +289,14 @@ static void region_remove(struct untorn_device *device)
 	while (device_unregister_children(device, UNTORN_DEVICE_BTT) ||
 	       device_unregister_children(device, UNTORN_DEVICE_NAMESPACE))
 		;
-	async_flush(&device->bus->async);
+	async_flush(&device->bus->async); /* what stores have unregistered */
 	bus_lock(device->bus);
 	seed_clear(region);
+	bus_unlock(device->bus);
+	async_flush(&device->bus->async);
+	bus_lock(device->bus);
 	let_go(region);
 	bus_unlock(device->bus);
-	async_flush(&device->bus->async); /* the seeds */
 }
 
 const struct driver driver_nd_region = {

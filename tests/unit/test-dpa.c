@@ -170,6 +170,17 @@ static void test_rename(void **state)
 	dpa_done(&map);
 }
 
+/* An empty map stays without memory, whatever is given back to it: its dimm may be gone. */
+static void test_empty(void **state)
+{
+	struct dpa_map map = {.n = 0};
+
+	(void)state;
+	assert_int_equal(dpa_release(&map, uuid_of(1), 0, 4096), 0);
+	dpa_release_all(&map, uuid_of(1));
+	assert_null(map.ranges);
+}
+
 /* Sizes as large as they come. */
 static void test_large(void **state)
 {
@@ -190,6 +201,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_model),
 		cmocka_unit_test(test_rename),
+		cmocka_unit_test(test_empty),
 		cmocka_unit_test(test_large),
 	};
 
