@@ -392,12 +392,16 @@ static bool is_suffix(const struct label_state *state, const struct label_group 
 	return is_run(g, state->set->nmapping - g->npieces);
 }
 
-/* All labels of both are at the same place, and h's have no flag: Linux was giving h's range the uuid of g. */
-static bool takes_place_of(const struct label_state *state, const struct label_group *g, const struct label_group *h)
+/*
+ * h has exactly the mappings that g, which has the first ones, lacks; and either the flag as well, or it lies where g does, and
+ * Linux was giving its range the uuid of g.
+ */
+static bool goes_with(const struct label_state *state, const struct label_group *g, const struct label_group *h)
 {
-	if (h->state != LABEL_GROUP_PART || count_updating(h) > 0 || g->npieces + h->npieces != state->set->nmapping ||
-	    !is_suffix(state, h))
+	if (g->npieces + h->npieces != state->set->nmapping || !is_suffix(state, h))
 		return false;
+	if (h->state != LABEL_GROUP_PART || count_updating(h) > 0)
+		return h->state == LABEL_GROUP_PART_UPDATING;
 	for (size_t i = 0; i < h->npieces; i++)
 		if (!same_place(state->set, &g->pieces[0], &h->pieces[i]))
 			return false;
@@ -417,23 +421,21 @@ static struct label_group *group_in_place_of(const struct label_state *state, co
 	return &state->groups[scan->by_dpa[i]->group];
 }
 
-/* Rule 3a for g, given the group that has the flag and exactly the mappings that g lacks, or NULL. */
+/*
+ * Rule 3a for g, given a group that has the flag and exactly the mappings that g lacks, or NULL. What lies where g is going to is
+ * more likely its partner. A change of uuid always fits; what does not was none.
+ */
 static int join_group(struct label_state *state, struct label_group *g, struct label_group **updating)
 {
 	struct label_group *h = group_in_place_of(state, g);
 
-	if (!h || !takes_place_of(state, g, h))
+	if (!h || !goes_with(state, g, h))
 		h = *updating;
-	if (!h)
+	if (!h || h->state == LABEL_GROUP_REPLACED || !fits_everywhere(state, g, h))
 		return 0;
 	for (size_t i = 1; i < g->npieces; i++)
 		if (pieces_differ(state->set, &g->pieces[0], &g->pieces[i]))
 			return 0;
-	if (!fits_everywhere(state, g, h))
-		return break_group(state, g, UNTORN_LABEL_FINDING_DISAGREE, &g->pieces[0], "dpa",
-				   g->pieces[0].label.dpa, 0);
-	if (h == *updating)
-		*updating = NULL;
 	h->state = LABEL_GROUP_REPLACED;
 	g->state = LABEL_GROUP_FORWARD;
 	g->model = &g->pieces[0];

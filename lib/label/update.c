@@ -263,37 +263,32 @@ static int check_arguments(const struct untorn_label_set *set, const struct unto
 }
 
 /* A cookie of 0 is none: what has it is found by nobody. */
-static bool has_cookie(const struct putting *p)
+static bool has_cookie(const struct untorn_label_set *set, bool v1_1)
 {
-	const struct untorn_label_set *set = p->state.set;
-
-	if (p->version == UNTORN_LABEL_V1_2)
-		return set->cookies.v1_2 != 0;
-	return set->kind == UNTORN_LABEL_SET_BLK || set->cookies.v1_1 != 0;
+	return v1_1 ? set->kind == UNTORN_LABEL_SET_BLK || set->cookies.v1_1 != 0 : set->cookies.v1_2 != 0;
 }
 
-/* All areas have one version, or get it. */
+/* All areas have one version, or get it. Linux finds nothing in a set of several. */
 static int choose_version(struct putting *p)
 {
 	const struct untorn_label_set *set = p->state.set;
+	const struct label_index *first = NULL;
 
-	p->version = UNTORN_LABEL_NONE;
 	for (unsigned m = 0; m < set->nmapping; m++) {
-		enum untorn_label_version version = set->mappings[m].area->index.version;
+		const struct label_index *index = &set->mappings[m].area->index;
 
-		if (version == UNTORN_LABEL_NONE)
+		if (index->version == UNTORN_LABEL_NONE)
 			continue;
-		if (p->version != UNTORN_LABEL_NONE && p->version != version)
+		if (first && (first->version != index->version || first->cookie_v1_1 != index->cookie_v1_1))
 			return -ENXIO;
-		p->version = version;
+		first = index;
 	}
-	if (p->version == UNTORN_LABEL_NONE)
-		p->version = UNTORN_LABEL_V1_2;
+	p->version = first ? first->version : UNTORN_LABEL_V1_2;
 	for (unsigned m = 0; m < set->nmapping; m++)
 		if (!area_has_index(set->mappings[m].area) &&
 		    untorn_label_nslot(p->version, set->mappings[m].area->size) == 0)
 			return -ENXIO;
-	return has_cookie(p) ? 0 : -ENXIO;
+	return has_cookie(set, first && first->cookie_v1_1) ? 0 : -ENXIO;
 }
 
 /* Free slots, now or after the area is initialised. */

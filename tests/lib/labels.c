@@ -18,7 +18,10 @@ void labels_open(struct labels *l, struct untorn_media *media, enum untorn_label
 		.media = media,
 		.set = {.kind = kind, .nmapping = ways, .cookies = {.v1_1 = 0x1101, .alt = 0xa17, .v1_2 = 0x1202}},
 	};
-	memcpy(l->set.type_guid, kind == UNTORN_LABEL_SET_BLK ? untorn_label_type_guid(UNTORN_LABEL_TYPE_BLK) : untorn_label_type_guid(UNTORN_LABEL_TYPE_PMEM), 16);
+	memcpy(l->set.type_guid,
+	       kind == UNTORN_LABEL_SET_BLK ? untorn_label_type_guid(UNTORN_LABEL_TYPE_BLK)
+					    : untorn_label_type_guid(UNTORN_LABEL_TYPE_PMEM),
+	       16);
 	for (unsigned m = 0; m < ways; m++) {
 		assert_int_equal(untorn_label_open(media, m * LABELS_STRIDE + LABELS_OFF, LABELS_SIZE, &l->areas[m]),
 				 0);
@@ -107,8 +110,11 @@ bool seen_equal(const struct seen *a, const struct seen *b)
 
 const struct seen_namespace *seen_find(const struct seen *seen, uint8_t id)
 {
+	uint8_t uuid[16];
+
+	memset(uuid, id, sizeof(uuid));
 	for (size_t i = 0; i < seen->n; i++)
-		if (seen->ns[i].uuid[0] == id)
+		if (memcmp(seen->ns[i].uuid, uuid, sizeof(uuid)) == 0)
 			return &seen->ns[i];
 	return NULL;
 }
@@ -192,7 +198,7 @@ static bool index_ok(const uint8_t *area, unsigned i, uint32_t label_size)
 {
 	const uint8_t *b = area + 256u * i;
 	uint64_t version = number(b + 60, 2) * 100 + number(b + 62, 2);
-	uint64_t stated = version < 102 ? 128 : 128u << (b[19] & 15);
+	uint64_t stated = version < 102 ? 128 : b[19] > 1 ? 0 : 128u << b[19];
 
 	return memcmp(b, "NAMESPACE_INDEX", 16) == 0 && stated == label_size &&
 	       number(b + 64, 8) == checksum(b, 256, 64) && (number(b + 20, 4) & 3) != 0 &&
@@ -249,11 +255,13 @@ static bool ranges_ok(const struct dimm *d)
 	return true;
 }
 
-static bool cookie_ok(const struct labels *l, const struct dimm *d, const uint8_t *label)
+/* A label that takes part: not a local one, and of this set. */
+static bool takes_part(const struct labels *l, const struct dimm *d, const uint8_t *label)
 {
 	uint64_t cookie = number(label + 88, 8);
 
-	return cookie == (d->v1_1 ? l->set.cookies.v1_1 : l->set.cookies.v1_2) || cookie == l->set.cookies.alt;
+	return !(number(label + 80, 4) & 2) &&
+	       (cookie == (d->v1_1 ? l->set.cookies.v1_1 : l->set.cookies.v1_2) || cookie == l->set.cookies.alt);
 }
 
 /* How many labels of that uuid and position are on all DIMMs together, or 99 when one DIMM has two. */
@@ -267,7 +275,7 @@ static unsigned count_at(const struct labels *l, const struct dimm *dimms, const
 		for (uint32_t i = 0; i < dimms[m].nslot; i++) {
 			const uint8_t *label = active(&dimms[m], i);
 
-			if (!label || memcmp(label, uuid, 16) != 0 || !cookie_ok(l, &dimms[0], label) ||
+			if (!label || memcmp(label, uuid, 16) != 0 || !takes_part(l, &dimms[0], label) ||
 			    number(label + 84, 2) != l->set.nmapping)
 				continue;
 			if (dimms[m].label_size == 256 && memcmp(label + 128, l->set.type_guid, 16) != 0)
@@ -289,7 +297,7 @@ static bool take_extents(const struct labels *l, const struct dimm *dimms, const
 			const uint8_t *label = active(&dimms[m], i);
 			uint64_t dpa, size;
 
-			if (!label || memcmp(label, uuid, 16) != 0)
+			if (!label || memcmp(label, uuid, 16) != 0 || !takes_part(l, &dimms[0], label))
 				continue;
 			dpa = number(label + 104, 8);
 			size = number(label + 112, 8);
@@ -322,8 +330,8 @@ int read_as_linux(const struct labels *l, struct seen *ret_seen)
 		const uint8_t *label = active(&dimms[0], i);
 		struct seen_namespace *s = &ret_seen->ns[ret_seen->n];
 
-		if (!label || number(label + 80, 4) & 2 || number(label + 104, 8) < LABELS_DPA(0) ||
-		    number(label + 104, 8) >= LABELS_DPA(0) + LABELS_WINDOW || !cookie_ok(l, &dimms[0], label))
+		if (!label || number(label + 104, 8) < LABELS_DPA(0) ||
+		    number(label + 104, 8) >= LABELS_DPA(0) + LABELS_WINDOW || !takes_part(l, &dimms[0], label))
 			continue;
 		for (unsigned position = 0; position < l->set.nmapping; position++)
 			if (count_at(l, dimms, label, position) != 1)

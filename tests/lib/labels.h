@@ -23,8 +23,8 @@
 #define LABELS_DPA(mapping) ((uint64_t)((mapping) + 1) << 32)
 #define LABELS_WINDOW       (1ull << 30)
 
-#define SEEN_MAX    24u
-#define SEEN_PIECES 8u
+#define SEEN_MAX    64u
+#define SEEN_PIECES 32u
 
 struct seen_namespace {
 	uint8_t uuid[16];
