@@ -277,6 +277,14 @@ struct sector_text format_sectors(const struct untorn_btt_info *info);
 /* The volume with its arenas as a JSON object. */
 struct json_object *describe_volume(const struct target *target);
 
+/* ------------------------------------------------------------------- output.c ------------------------------------- */
+
+/* A new file at path, or standard output for NULL. Returns 0, or a negative errno after a sentence. */
+int output_open(const char *path, FILE **ret_out);
+
+/* The end of it. Returns 0, or a negative errno after a sentence when not all of it arrived. */
+int output_close(const char *path, FILE *out);
+
 /* ------------------------------------------------------------------ foreign.c ------------------------------------- */
 
 struct content_text {

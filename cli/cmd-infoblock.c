@@ -242,18 +242,6 @@ static int read_namespaces(const struct machine *machine, int nargs, char **args
 	return r;
 }
 
-static int close_output(FILE *out)
-{
-	bool failed = fflush(out) != 0 || ferror(out);
-
-	if (out != stdout)
-		failed |= fclose(out) != 0;
-	if (failed)
-		print_error("%s: cannot be written: %s", opt.output ? opt.output : "standard output",
-			    system_strerror(errno));
-	return failed ? -EIO : 0;
-}
-
 static int read_all(const struct command *command, int nargs, char **args, struct reading *reading)
 {
 	_cleanup_machine_ struct machine machine = {.platform = NULL};
@@ -269,25 +257,21 @@ static int read_all(const struct command *command, int nargs, char **args, struc
 
 static int run_read(const struct command *command, int nargs, char **args)
 {
-	struct reading reading = {.out = stdout};
+	struct reading reading = {.done = 0};
 	int r;
 
 	opt.json |= opt.human;
 	if (opt.input && nargs > 0)
 		return usage_error(command, "--input and namespaces exclude each other");
-	if (opt.output)
-		reading.out = fopen(opt.output, "we");
-	if (!reading.out) {
-		print_error("%s: cannot be created: %s", opt.output, system_strerror(errno));
+	if (output_open(opt.output, &reading.out) < 0)
 		return CLI_FAILED;
-	}
 	if (opt.json)
 		reading.list = json_new_list();
 	r = read_all(command, nargs, args, &reading);
 	if (reading.list && r == CLI_OK)
 		json_print_list(reading.list, reading.out);
 	json_object_put(reading.list);
-	if (close_output(reading.out) < 0)
+	if (output_close(opt.output, reading.out) < 0)
 		return CLI_FAILED;
 	if (r == CLI_OK)
 		print_count("read", reading.done, "infoblock");

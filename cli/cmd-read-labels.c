@@ -6,7 +6,6 @@
  * ndctl does not have, tells them apart.
  */
 #include <assert.h>
-#include <errno.h>
 #include <string.h>
 
 #include "base/le.h"
@@ -223,35 +222,21 @@ static ssize_t read_all(const struct machine *machine, int nargs, char **args, s
 	return r < 0 ? r : done;
 }
 
-static int close_output(FILE *out)
-{
-	int failed = fflush(out) != 0 || ferror(out);
-
-	if (opt.output && fclose(out) != 0)
-		failed = 1;
-	if (failed)
-		print_error("%s: cannot be written: %s", opt.output ? opt.output : "standard output",
-			    system_strerror(errno));
-	return failed ? -EIO : 0;
-}
-
 /* Into --output, or standard output. */
 static int read_to(const struct machine *machine, int nargs, char **args)
 {
-	struct json_object *list = opt.json ? json_new_list() : NULL;
-	FILE *out = opt.output ? fopen(opt.output, "we") : stdout;
+	struct json_object *list;
 	ssize_t done;
+	FILE *out;
 
-	if (!out) {
-		print_error("%s: cannot be created: %s", opt.output, system_strerror(errno));
-		json_object_put(list);
+	if (output_open(opt.output, &out) < 0)
 		return CLI_FAILED;
-	}
+	list = opt.json ? json_new_list() : NULL;
 	done = read_all(machine, nargs, args, list, out);
 	if (list && done >= 0)
 		json_print_list(list, out);
 	json_object_put(list);
-	if (close_output(out) < 0 || done < 0)
+	if (output_close(opt.output, out) < 0 || done < 0)
 		return CLI_FAILED;
 	print_count("read", (size_t)done, "nmem");
 	return CLI_OK;

@@ -240,6 +240,39 @@ assert_equal "what is never gone" "$(listed)" "namespace0.0 raw 67108864 512 -"
 on 0 create-namespace -e namespace0.0 -f -m raw
 assert_equal "listed" "$(listed)" "namespace0.0 raw 67108864 512 -"
 
+# ----------------------------------------------------------- interleaved, blk, volatile
+
+cat >machine.json <<'JSON'
+{"dimms": [{"mem-path": "a.img", "size": "128M", "label-size": "128K"},
+	{"mem-path": "b.img", "size": "128M", "label-size": "128K"},
+	{"mem-path": "c.img", "size": "128M", "label-size": "128K"}],
+ "regions": [{"type": "pmem", "mappings": [{"dimm": 0}, {"dimm": 1}]},
+	{"type": "blk", "mappings": [{"dimm": 2}]},
+	{"type": "volatile", "size": "64M"}]}
+JSON
+machine() {
+	run_status "$1" untorn "$2" --platform machine.json "${@:3}"
+}
+machine 0 create-namespace -s 64M -n across
+machine 0 create-namespace -t blk -s 32M -l 528 -n windows
+machine 0 create-namespace -e namespace2.0 -f -m sector # gone with the process
+machine 0 list
+assert_jq '[.[] | .dev, .mode, .size, .sector_size, .blockdev, .name // "-"] | map(tostring) | join(" ")' \
+	"namespace0.0 sector 65966080 4096 pmem0s across namespace1.0 sector 29464064 528 ndblk1.0s windows namespace2.0 raw 67108864 512 pmem2 -"
+machine 0 check-labels all
+assert_equal "namespaces of each DIMM" "$(grep -o ', [0-9] namespace' <<<"$out" | paste -sd ' ')" ", 1 namespace , 1 namespace , 1 namespace"
+machine 0 check-namespace all
+assert_equal "stderr" "$err" "checked 2 namespaces"
+machine 1 create-namespace -r region0 -s 40M
+assert_match "alignment" "$err" "region0: 40 MiB is not a multiple of its alignment, 16 MiB$"
+machine 1 create-namespace -s 1G
+assert_match "no region" "$err" "no region has room for it; region0: 1 GiB is more than its largest free extent, 176 MiB$"
+machine 1 create-namespace -s 1G -v
+assert_equal "reasons" "$(wc -l <<<"$notes")" 3
+machine 0 destroy-namespace all -f -r region0
+machine 0 list -N -r 0
+assert_jq length 0
+
 # ------------------------------------------------------------------- a file in use
 
 on 0 create-namespace -e namespace0.0 -f -m sector
