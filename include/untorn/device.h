@@ -334,8 +334,8 @@ int untorn_namespace_rw_bytes(struct untorn_device *ns, uint64_t off, void *buf,
 
 /*
  * The namespace as one contiguous medium: interleaved pieces and extents are stitched together. The caller closes it; it may
- * outlive the bus, and keeps the files open then. Nobody is kept from resizing the namespace meanwhile, unless it is bound or claimed. -ENXIO: size 0; -EOPNOTSUPP: the memory
- * cannot be stitched (media of untorn_platform_add_media()).
+ * outlive the bus, and keeps the files open then. Nobody is kept from resizing the namespace meanwhile, unless it is bound
+ * or claimed. -ENXIO: size 0; -EOPNOTSUPP: it lies in pieces on a medium of untorn_platform_add_media() that is no file.
  */
 int untorn_namespace_media(struct untorn_device *ns, struct untorn_media **ret_media);
 
@@ -408,7 +408,8 @@ enum {
 
 /*
  * Find the namespace that name means in the image on media, whose last label_size bytes are labels, in whichever slot of a
- * QEMU machine they were written. NULL: the only one with a BTT. media stays the caller's, and may be closed before that of the namespace. Writes nothing.
+ * QEMU machine they were written. NULL: the only one with a BTT. media stays the caller's, and may be closed before that of
+ * the namespace. Writes nothing.
  *
  * -ENODEV: there is no such namespace; -ENOTUNIQ: several; as untorn_bus_open() and untorn_namespace_media(). problem (size bytes,
  * always terminated) then is the sentence that tells, with the names that there are.
