@@ -205,7 +205,7 @@ struct target {
 	const uint8_t *parent_uuid;    /* the uuid of the namespace, or NULL */
 	uint8_t namespace_uuid[16];
 	uint64_t label_size;         /* bytes at the end of the file; 0: no labels */
-	bool is_other_mode;             /* the label of the namespace says that it holds something else than a BTT */
+	bool is_other_mode;          /* the label of the namespace says that it holds something else than a BTT */
 	struct untorn_btt *btt;      /* NULL after target_open_media() */
 	struct untorn_btt_info info; /* of btt */
 };

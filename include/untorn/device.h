@@ -80,9 +80,11 @@ struct untorn_bus;
 struct untorn_device;
 
 enum {
-	UNTORN_BUS_READ_ONLY = 1u << 0,    /* nothing is ever written: files are shared with other readers, regions are read-only */
-	UNTORN_BUS_NO_AUTOPROBE = 1u << 1, /* namespaces and btts stay unbound until somebody binds them; dimms and regions come up */
-	UNTORN_BUS_CREATE = 1u << 2,       /* make files of the platform that do not exist and have a size */
+	UNTORN_BUS_READ_ONLY =
+		1u << 0, /* nothing is ever written: files are shared with other readers, regions are read-only */
+	UNTORN_BUS_NO_AUTOPROBE =
+		1u << 1, /* namespaces and btts stay unbound until somebody binds them; dimms and regions come up */
+	UNTORN_BUS_CREATE = 1u << 2, /* make files of the platform that do not exist and have a size */
 };
 
 /*
@@ -116,16 +118,16 @@ enum untorn_device_type {
 };
 
 enum untorn_nstype { /* as the attributes nstype and modalias number them */
-	UNTORN_NSTYPE_IO = 4,
-	UNTORN_NSTYPE_PMEM = 5,
-	UNTORN_NSTYPE_BLK = 6,
+		     UNTORN_NSTYPE_IO = 4,
+		     UNTORN_NSTYPE_PMEM = 5,
+		     UNTORN_NSTYPE_BLK = 6,
 };
 
-void untorn_device_put(struct untorn_device *device); /* NULL is allowed */
+void untorn_device_put(struct untorn_device *device);                  /* NULL is allowed */
 struct untorn_device *untorn_device_get(struct untorn_device *device); /* one more reference; returns device */
 
 enum untorn_device_type untorn_device_type(const struct untorn_device *device);
-const char *untorn_device_name(const struct untorn_device *device);    /* "namespace0.0"; lives as long as the reference */
+const char *untorn_device_name(const struct untorn_device *device); /* "namespace0.0"; lives as long as the reference */
 const char *untorn_device_devtype(const struct untorn_device *device); /* "nd_namespace_pmem"; "" for the bus */
 int untorn_device_id(const struct untorn_device *device);              /* the number after the last dot or letter */
 struct untorn_bus *untorn_device_bus(const struct untorn_device *device);
@@ -190,7 +192,7 @@ int untorn_device_disable(struct untorn_device *device);
 
 struct untorn_attr_info {
 	const char *name; /* "size"; attributes in a group have a slash: "nfit/handle" */
-	mode_t mode;	  /* permission bits for this device */
+	mode_t mode;      /* permission bits for this device */
 };
 
 /* The attributes that device shows now: from *index (0 at first) on; -ENOENT at the end. */
@@ -218,9 +220,9 @@ struct untorn_dimm_info {
 	bool locked, labelling;
 	uint32_t handle, phys_id, serial;
 	uint16_t vendor, device, revision;
-	char unique_id[32]; /* "8680-56341200" */
+	char unique_id[32];        /* "8680-56341200" */
 	uint64_t size, label_size; /* bytes */
-	int available_slots; /* free slots without the one that is kept; -1: none (not bound, no label area) */
+	int available_slots;       /* free slots without the one that is kept; -1: none (not bound, no label area) */
 	enum untorn_label_version label_version;
 	bool unarmed;
 };
@@ -264,12 +266,13 @@ struct untorn_region_info {
 int untorn_region_get_info(struct untorn_device *region, struct untorn_region_info *ret_info);
 
 struct untorn_mapping_info {
-	char dimm[32];	      /* name */
+	char dimm[32];        /* name */
 	uint64_t start, size; /* DPA */
 	int position;
 };
 
-int untorn_region_get_mapping(struct untorn_device *region, unsigned index, struct untorn_mapping_info *ret_info); /* -ENXIO: no such */
+int untorn_region_get_mapping(struct untorn_device *region, unsigned index,
+			      struct untorn_mapping_info *ret_info); /* -ENXIO: no such */
 
 int untorn_region_set_align(struct untorn_device *region, uint64_t align);
 int untorn_region_set_read_only(struct untorn_device *region, bool read_only);
@@ -294,13 +297,13 @@ struct untorn_namespace_info {
 	bool bound, force_raw, has_uuid;
 	uint8_t uuid[16];
 	char alt_name[UNTORN_LABEL_NAME_LEN]; /* at most 63 bytes, terminated */
-	uint64_t size;	      /* bytes; 0: idle */
-	uint64_t resource;    /* 0 when size is 0, and for blk */
-	uint64_t sector_size; /* logical; 0: not set (blk) */
+	uint64_t size;                        /* bytes; 0: idle */
+	uint64_t resource;                    /* 0 when size is 0, and for blk */
+	uint64_t sector_size;                 /* logical; 0: not set (blk) */
 	enum untorn_holder_class holder_class;
 	unsigned dpa_extents;
 	char holder[32]; /* name of the btt that claims it, or "" */
-	char mode[8];	 /* "raw", "safe", "memory", "dax" */
+	char mode[8];    /* "raw", "safe", "memory", "dax" */
 };
 
 int untorn_namespace_get_info(struct untorn_device *ns, struct untorn_namespace_info *ret_info);
@@ -340,7 +343,8 @@ int untorn_namespace_rw_bytes(struct untorn_device *ns, uint64_t off, void *buf,
 int untorn_namespace_media(struct untorn_device *ns, struct untorn_media **ret_media);
 
 /* The layout of a BTT on it, and the parent uuid of one (zero when it has no uuid): for untorn_btt_open() and _format(). */
-int untorn_namespace_btt_layout(struct untorn_device *ns, enum untorn_btt_layout *ret_layout, uint8_t ret_parent_uuid[16]);
+int untorn_namespace_btt_layout(struct untorn_device *ns, enum untorn_btt_layout *ret_layout,
+				uint8_t ret_parent_uuid[16]);
 
 /* -------------------------------------------------------------------- btts ------------------------------------------------ */
 
@@ -348,8 +352,8 @@ struct untorn_btt_device_info {
 	bool bound, has_uuid;
 	uint8_t uuid[16];
 	uint32_t sector_size; /* with metadata; 0: not set */
-	uint64_t size;	      /* usable bytes; 0 while not bound */
-	char ns[32];	      /* name of the namespace, or "" */
+	uint64_t size;        /* usable bytes; 0 while not bound */
+	char ns[32];          /* name of the namespace, or "" */
 };
 
 int untorn_btt_device_get_info(struct untorn_device *btt, struct untorn_btt_device_info *ret_info);
@@ -374,8 +378,8 @@ int untorn_btt_device_sector_sizes(struct untorn_device *btt, const uint32_t **r
 struct untorn_disk;
 
 struct untorn_disk_info {
-	char name[32];		   /* "pmem0", "pmem0.1s", "ndblk0.1" */
-	uint64_t size;		   /* bytes */
+	char name[32];              /* "pmem0", "pmem0.1s", "ndblk0.1" */
+	uint64_t size;              /* bytes */
 	uint32_t logical, physical; /* block sizes */
 	bool read_only, is_btt;
 };
@@ -395,10 +399,10 @@ int untorn_disk_flush(struct untorn_disk *disk);
 
 /* The namespace of an NVDIMM image, for programs that want a volume and no devices. */
 struct untorn_image {
-	struct untorn_media *media;		/* its bytes; the caller closes it. It keeps the image open */
-	char name[32];				/* "namespace0.0" */
-	enum untorn_holder_class holder_class;	/* as its label says */
-	enum untorn_btt_layout layout;		/* as untorn_namespace_btt_layout() */
+	struct untorn_media *media;            /* its bytes; the caller closes it. It keeps the image open */
+	char name[32];                         /* "namespace0.0" */
+	enum untorn_holder_class holder_class; /* as its label says */
+	enum untorn_btt_layout layout;         /* as untorn_namespace_btt_layout() */
 	uint8_t parent_uuid[16];
 };
 
