@@ -84,6 +84,33 @@ int attr_show_modalias(struct untorn_device *device, struct attr_text *text)
 	return 0;
 }
 
+int attr_show_uevent(struct untorn_device *device, struct attr_text *text)
+{
+	const struct driver *driver = atomic_load(&device->driver);
+
+	if (device->kind->type == UNTORN_DEVICE_DIMM)
+		attr_printf(text, "MAJOR=%u\nMINOR=%d\nDEVNAME=%s\n", DIMM_MAJOR, device->id, device->name);
+	if (device->kind->devtype[0])
+		attr_printf(text, "DEVTYPE=%s\n", device->kind->devtype);
+	if (driver)
+		attr_printf(text, "DRIVER=%s\n", driver->name);
+	attr_printf(text, "MODALIAS=nd:t%u\n", modalias_type(device));
+	return 0;
+}
+
+/* Asks for the event to be sent again: there is nobody to send it to. */
+int attr_store_uevent(struct untorn_device *device, const char *text)
+{
+	static const char *const actions[] = {"add", "remove", "change", "move", "online", "offline", "bind", "unbind"};
+
+	(void)device;
+	for (size_t i = 0; i < ARRAY_SIZE(actions); i++) {
+		if (parse_word(text, actions[i]))
+			return 0;
+	}
+	return -EINVAL;
+}
+
 /* ------------------------------------------------------------------- finding a row ---------------------------------------- */
 
 static mode_t row_mode(struct untorn_device *device, const struct attr *row)

@@ -331,6 +331,7 @@ static const struct attr btt_attrs[] = {
 	{.name = "log_zero_flags", .mode = 0444, .show = show_log_zero_flags},
 	{.name = "devtype", .mode = 0444, .show = attr_show_devtype},
 	{.name = "modalias", .mode = 0444, .show = attr_show_modalias},
+	ATTR_UEVENT,
 	{.name = "numa_node", .mode = 0444, .show = show_numa_node},
 	{.name = "target_node", .mode = 0444, .show = show_target_node, .visible = target_node_visible},
 	{.name = NULL},

@@ -66,6 +66,7 @@ static int store_hw_error_scrub(struct untorn_device *device, const char *text)
 const struct attr bus_attrs[] = {
 	{.name = "commands", .mode = 0444, .show = show_commands},
 	{.name = "provider", .mode = 0444, .show = show_provider},
+	ATTR_UEVENT,
 	{.name = "wait_probe", .mode = 0444, .show = show_wait_probe},
 	{.name = "nfit/dsm_mask", .mode = 0444, .show = show_dsm_mask},
 	{.name = "nfit/hw_error_scrub", .mode = 0644, .show = show_hw_error_scrub, .store = store_hw_error_scrub},

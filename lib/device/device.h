@@ -49,6 +49,7 @@
 #define DEVICE_NAME_LEN 32
 #define UUID_LEN        16
 #define PAGE            4096u
+#define DIMM_MAJOR      245u        /* of the numbers in `dev` */
 #define BTT_MIN_SIZE    (16u << 20) /* bytes of a namespace that a btt can attach to; S39 */
 
 /* ------------------------------------------------------------------- attributes: attr.c ----------------------------------- */
@@ -77,9 +78,15 @@ struct attr {
 	unsigned arg;                   /* for rows that share functions: the number of mappingN */
 };
 
-/* Shows of every device: devtype and modalias (attr.c). */
+/* Of every device: devtype, modalias and uevent (attr.c). */
 int attr_show_devtype(struct untorn_device *device, struct attr_text *text);
 int attr_show_modalias(struct untorn_device *device, struct attr_text *text);
+int attr_show_uevent(struct untorn_device *device, struct attr_text *text);
+int attr_store_uevent(struct untorn_device *device, const char *text);
+#define ATTR_UEVENT                                                                                  \
+	{                                                                                            \
+		.name = "uevent", .mode = 0644, .show = attr_show_uevent, .store = attr_store_uevent \
+	}
 
 /* ------------------------------------------------------------------- parse.c ---------------------------------------------- */
 
@@ -235,7 +242,7 @@ struct untorn_bus {
 
 	struct dimm **dimms; /* as in the platform; constant after opening */
 	struct region **regions;
-	int close_error; /* bus lock: first error of making things durable at unbind */
+	int close_error;             /* bus lock: first error of making things durable at unbind */
 	_Atomic bool hw_error_scrub; /* as stored; there is no scrub that it could start */
 };
 
@@ -342,7 +349,7 @@ int region_label_set(struct region *region, struct untorn_label_mapping *mapping
  * lock held, all dimms bound.
  */
 bool region_next_free(struct region *region, uint64_t *pos, uint64_t *ret_off, uint64_t *ret_size);
-uint64_t region_available_size(struct region *region);       /* bus lock; 0 if a dimm is not bound or has no label area */
+uint64_t region_available_size(struct region *region); /* bus lock; 0 if a dimm is not bound or has no label area */
 uint64_t region_max_available_extent(struct region *region); /* bus lock */
 bool region_dimms_bound(struct region *region);
 bool region_is_locked(struct region *region); /* a mapped dimm is locked */
@@ -482,9 +489,9 @@ int probe_media(struct namespace *ns);
 struct disk_source {
 	struct untorn_media *media; /* of a raw disk */
 	struct untorn_btt *volume;  /* of a btt disk, else NULL */
-	uint64_t size;		    /* bytes of the disk */
-	uint32_t logical;	    /* data bytes of a sector */
-	uint32_t stride;	    /* raw: bytes from one sector to the next on the medium */
+	uint64_t size;              /* bytes of the disk */
+	uint32_t logical;           /* data bytes of a sector */
+	uint32_t stride;            /* raw: bytes from one sector to the next on the medium */
 	bool read_only;
 	bool never_writes; /* read-only whatever disk_set_read_only() says */
 };

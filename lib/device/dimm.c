@@ -17,7 +17,6 @@
 
 #include "device/device.h"
 
-#define DIMM_MAJOR 245u  /* of the numbers in `dev` */
 #define DSM_LABELS 0x70u /* functions 4 to 6: size, read, write */
 
 /* ------------------------------------------------------------------- label data ------------------------------------------- */
@@ -351,6 +350,7 @@ static const struct attr dimm_attrs[] = {
 	{.name = "flags", .mode = 0444, .show = show_flags},
 	{.name = "modalias", .mode = 0444, .show = attr_show_modalias},
 	{.name = "state", .mode = 0444, .show = show_state},
+	ATTR_UEVENT,
 	NUMBER("device", device),
 	{.name = "nfit/dsm_mask", .mode = 0444, .show = show_dsm_mask},
 	{.name = "nfit/family", .mode = 0444, .show = show_family},

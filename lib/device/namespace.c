@@ -469,6 +469,7 @@ static mode_t target_node_mode(struct untorn_device *device, const struct attr *
 static const struct attr namespace_attrs[] = {
 	{.name = "devtype", .mode = 0444, .show = attr_show_devtype},
 	{.name = "modalias", .mode = 0444, .show = attr_show_modalias},
+	ATTR_UEVENT,
 	{"nstype", 0444, mode_by_kind, show_info, NULL, ALL | NSTYPE},
 	{"size", 0644, size_mode, show_info, store_size, ALL | SIZE},
 	{"mode", 0444, mode_by_kind, show_info, NULL, ALL | MODE},

@@ -450,6 +450,7 @@ static const struct attr region_attrs[] = {
 	{.name = "mappings", .mode = 0444, .show = show_mappings},
 	{.name = "max_available_extent", .mode = 0444, .show = show_max_available_extent},
 	{.name = "modalias", .mode = 0444, .show = attr_show_modalias},
+	ATTR_UEVENT,
 	{.name = "namespace_seed", .mode = 0444, .show = show_namespace_seed},
 	{.name = "nstype", .mode = 0444, .show = show_nstype},
 	{.name = "numa_node", .mode = 0444, .show = show_numa_node},
