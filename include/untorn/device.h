@@ -80,11 +80,12 @@ struct untorn_bus;
 struct untorn_device;
 
 enum {
-	UNTORN_BUS_READ_ONLY =
-		1u << 0, /* nothing is ever written: files are shared with other readers, regions are read-only */
-	UNTORN_BUS_NO_AUTOPROBE =
-		1u << 1, /* namespaces and btts stay unbound until somebody binds them; dimms and regions come up */
-	UNTORN_BUS_CREATE = 1u << 2, /* make files of the platform that do not exist and have a size */
+	/* Nothing is ever written: files are shared with other readers, regions are read-only. */
+	UNTORN_BUS_READ_ONLY = 1u << 0,
+	/* Namespaces and btts stay unbound until somebody binds them; dimms and regions come up. */
+	UNTORN_BUS_NO_AUTOPROBE = 1u << 1,
+	/* Make files of the platform that do not exist and have a size. */
+	UNTORN_BUS_CREATE = 1u << 2,
 };
 
 /*
@@ -117,10 +118,11 @@ enum untorn_device_type {
 	UNTORN_DEVICE_BTT,
 };
 
-enum untorn_nstype { /* as the attributes nstype and modalias number them */
-		     UNTORN_NSTYPE_IO = 4,
-		     UNTORN_NSTYPE_PMEM = 5,
-		     UNTORN_NSTYPE_BLK = 6,
+/* As the attributes nstype and modalias number them. */
+enum untorn_nstype {
+	UNTORN_NSTYPE_IO = 4,
+	UNTORN_NSTYPE_PMEM = 5,
+	UNTORN_NSTYPE_BLK = 6,
 };
 
 void untorn_device_put(struct untorn_device *device);                  /* NULL is allowed */
