@@ -389,9 +389,7 @@ static int bring_up_btt(const struct plan *plan)
 		return fail_step(btt, "namespace", r);
 	r = untorn_device_enable(btt);
 	untorn_bus_wait_probe(untorn_device_bus(btt));
-	if (r < 0)
-		print_error("%s: cannot be enabled: %s", untorn_device_name(btt), device_strerror(r));
-	return r;
+	return r < 0 ? enable_failed(btt, r) : 0;
 }
 
 static int carry_out(const struct plan *plan)

@@ -20,9 +20,7 @@ static int enable(struct untorn_device *region)
 {
 	int r = untorn_device_driver(region) ? 0 : untorn_device_enable(region);
 
-	if (r < 0)
-		print_error("%s: cannot be enabled: %s", untorn_device_name(region), device_strerror(r));
-	return r;
+	return r < 0 ? enable_failed(region, r) : 0;
 }
 
 static int run_verb(const struct command *command, const char *done_text, int (*act)(struct untorn_device *region),

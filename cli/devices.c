@@ -4,6 +4,16 @@
  */
 #include "nd.h"
 
+int enable_failed(struct untorn_device *device, int err)
+{
+	char text[512];
+
+	if (untorn_device_problem(device, text, sizeof(text)) < 0)
+		snprintf(text, sizeof(text), "%s", device_strerror(err));
+	print_error("%s: cannot be enabled: %s", untorn_device_name(device), text);
+	return err;
+}
+
 int namespace_enable(struct untorn_device *ns)
 {
 	int r = 0;
@@ -15,8 +25,7 @@ int namespace_enable(struct untorn_device *ns)
 	untorn_bus_wait_probe(untorn_device_bus(ns));
 	if (namespace_is_active(ns))
 		return 0;
-	print_error("%s: cannot be enabled: %s", untorn_device_name(ns), device_strerror(r < 0 ? r : -ENXIO));
-	return r < 0 ? r : -ENXIO;
+	return enable_failed(ns, r < 0 ? r : -ENXIO);
 }
 
 /* A btt that lets go of its namespace is reset or goes away; what is on media stays. */

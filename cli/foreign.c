@@ -13,17 +13,24 @@
 /* Signatures of file systems, partition tables and the like are all this close to an end of the device. */
 #define PROBE_SPAN (4ull << 20)
 
+/* Holes stay holes: on tmpfs, looking into one takes memory for it. */
 static int copy_span(struct untorn_media *media, int fd, uint64_t off, uint64_t len)
 {
 	_cleanup_free_ uint8_t *bytes = malloc(len);
-	int r;
+	uint64_t end = off + len, run_end;
+	int r = bytes ? 0 : -ENOMEM;
 
-	if (!bytes)
-		return -ENOMEM;
-	r = untorn_media_read(media, off, bytes, len);
-	if (r < 0)
-		return r;
-	return pwrite(fd, bytes, len, (off_t)off) == (ssize_t)len ? 0 : -EIO;
+	while (r == 0 && off < end) {
+		r = untorn_media_next_data(media, off, &off, &run_end);
+		if (r < 0 || off >= end)
+			break;
+		len = (run_end < end ? run_end : end) - off;
+		r = untorn_media_read(media, off, bytes, len);
+		if (r == 0 && pwrite(fd, bytes, len, (off_t)off) != (ssize_t)len)
+			r = -EIO;
+		off += len;
+	}
+	return r;
 }
 
 int copy_ends(struct untorn_media *media, int *ret_fd)

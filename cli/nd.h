@@ -150,6 +150,9 @@ int namespace_btt(struct untorn_device *ns, struct untorn_device **ret_btt);
 /* Bytes at the start of a namespace in which each mode keeps its first info block. */
 enum { INFOBLOCK_SPAN = 8192 };
 
+/* Print why the device does not come up. Returns err. */
+int enable_failed(struct untorn_device *device, int err);
+
 /* Bind and unbind, with the btt on it. Return 0, or a negative errno after a sentence. */
 int namespace_enable(struct untorn_device *ns);
 int namespace_disable(struct untorn_device *ns);
