@@ -314,11 +314,11 @@ static int write_bytes(struct untorn_label_area *area, uint64_t off, const void 
 }
 
 /* Make a block invalid at one instant. Durable on return. */
-static int wipe_signature(struct untorn_label_area *area, unsigned i)
+static int wipe_signature(struct untorn_label_area *area, uint64_t off)
 {
 	static const uint8_t no_signature[8];
 
-	return write_bytes(area, (uint64_t)i * area->index.index_size, no_signature, sizeof(no_signature));
+	return write_bytes(area, off, no_signature, sizeof(no_signature));
 }
 
 /*
@@ -334,7 +334,7 @@ static int wipe_torn(struct untorn_label_area *area)
 
 	if (!area_has_index(area) || !index->torn)
 		return 0;
-	r = wipe_signature(area, other);
+	r = wipe_signature(area, (uint64_t)other * index->index_size);
 	/* Power cut from here on: the block does not count, whatever is left of it. */
 	if (r == 0)
 		r = untorn_media_zero(area->media, area->off + (uint64_t)other * index->index_size, index->index_size);
@@ -346,6 +346,46 @@ static int wipe_torn(struct untorn_label_area *area)
 	index->seq[other] = 0;
 	index->fault[other] = (struct label_fault){.field = "signature"};
 	return 0;
+}
+
+/* Where index blocks may begin, of either version, and where the last of them ends. */
+struct index_places {
+	uint64_t at[3];
+	unsigned n;
+	uint64_t end;
+};
+
+static void find_index_places(const struct untorn_label_area *area, struct index_places *ret_places)
+{
+	static const uint32_t label_sizes[] = {LABEL_SIZE_V1_2, LABEL_SIZE_V1_1};
+	struct index_places places = {.n = 1};
+	struct geometry g;
+
+	for (size_t i = 0; i < ARRAY_SIZE(label_sizes); i++) {
+		if (!geometry_of(label_sizes[i], area->size, &g))
+			continue;
+		if (places.at[places.n - 1] != g.index_size)
+			places.at[places.n++] = g.index_size;
+		places.end = 2ull * g.index_size;
+	}
+	*ret_places = places;
+}
+
+/* Make the area one without labels, at one instant; and no leftover of a block may ever count. */
+static int forget_index(struct untorn_label_area *area, const struct index_places *places)
+{
+	const unsigned current = (unsigned)area->index.current;
+	int r = 0;
+
+	if (area_has_index(area)) {
+		r = wipe_signature(area, (uint64_t)(1 - current) * area->index.index_size);
+		/* Power cut before here: the current block with its labels. Then: none of both. */
+		if (r == 0)
+			r = wipe_signature(area, (uint64_t)current * area->index.index_size);
+	}
+	for (unsigned i = 0; i < places->n && r == 0; i++)
+		r = wipe_signature(area, places->at[i]);
+	return r;
 }
 
 /* An index block that says that all slots are free. Durable on return. */
@@ -405,7 +445,6 @@ static int empty_index(struct untorn_label_area *area)
  */
 static int write_both(struct untorn_label_area *area, enum untorn_label_version version)
 {
-	static const uint8_t no_signature[16];
 	const uint32_t label_size = label_size_of(version);
 	const unsigned first = version == UNTORN_LABEL_V1_1 && area->index.version == UNTORN_LABEL_V1_2;
 	struct geometry v1_1, v1_2;
@@ -416,7 +455,22 @@ static int write_both(struct untorn_label_area *area, enum untorn_label_version 
 	if (r < 0 || version != UNTORN_LABEL_V1_2 || !geometry_of(LABEL_SIZE_V1_1, area->size, &v1_1) ||
 	    !geometry_of(LABEL_SIZE_V1_2, area->size, &v1_2) || v1_1.index_size < 2 * v1_2.index_size)
 		return r;
-	return write_bytes(area, v1_1.index_size, no_signature, sizeof(no_signature));
+	return wipe_signature(area, v1_1.index_size);
+}
+
+/* No leftover of a block may become a whole one while new ones are written. */
+static int clear_leftovers(struct untorn_label_area *area, enum untorn_label_version version)
+{
+	struct index_places places;
+	struct geometry g;
+	int r;
+
+	if (!geometry_of(label_size_of(version), area->size, &g))
+		return -ENOSPC;
+	find_index_places(area, &places);
+	r = forget_index(area, &places);
+	/* Power cut here: no block counts, as before. */
+	return r < 0 ? r : untorn_media_zero(area->media, area->off, 2ull * g.index_size);
 }
 
 int untorn_label_init(struct untorn_label_area *area, enum untorn_label_version version, unsigned flags)
@@ -434,8 +488,7 @@ int untorn_label_init(struct untorn_label_area *area, enum untorn_label_version 
 		return -EEXIST;
 	if (untorn_label_nslot(version, area->size) == 0)
 		return -ENOSPC;
-	if (old != UNTORN_LABEL_NONE)
-		r = empty_index(area);
+	r = old == UNTORN_LABEL_NONE ? clear_leftovers(area, version) : empty_index(area);
 	if (r == 0 && old != version)
 		r = write_both(area, version);
 	area->stale = true;
@@ -448,30 +501,55 @@ int untorn_label_read(struct untorn_label_area *area, uint64_t off, void *buf, s
 	return range_fits(off, len, area->size) ? untorn_media_read(area->media, area->off + off, buf, len) : -ERANGE;
 }
 
+/* Of the blocks at places[0] and places[1] in bytes, put the one that would count first. */
+static void order_by_age(const uint8_t *bytes, uint64_t *places)
+{
+	const struct label_index_block *b0 = (const struct label_index_block *)(bytes + places[0]);
+	const struct label_index_block *b1 = (const struct label_index_block *)(bytes + places[1]);
+
+	if (newer(le32_get(b0->seq), le32_get(b1->seq))) {
+		uint64_t first = places[1];
+
+		places[1] = places[0];
+		places[0] = first;
+	}
+}
+
+/*
+ * Write bytes that bring index blocks of their own: all but the signatures, then these, first the one of the block that is to
+ * count. A power cut leaves the old labels, none, or the new ones; not a mixture.
+ */
+static int write_with_index(struct untorn_label_area *area, const struct index_places *places, const uint8_t *buf,
+			    size_t len)
+{
+	const size_t unit = sizeof(le64); /* what arrives as a whole */
+	_cleanup_free_ uint8_t *bytes = malloc(len);
+	uint64_t held[3];
+	unsigned nheld = 0;
+	int r;
+
+	if (!bytes)
+		return -ENOMEM;
+	memcpy(bytes, buf, len);
+	for (unsigned i = 0; i < places->n; i++)
+		if (memcmp(buf + places->at[i], LABEL_INDEX_SIGNATURE, sizeof(LABEL_INDEX_SIGNATURE)) == 0) {
+			memset(bytes + places->at[i], 0, unit);
+			held[nheld++] = places->at[i];
+		}
+	if (nheld > 1)
+		order_by_age(bytes, held);
+	r = forget_index(area, places);
+	if (r == 0)
+		r = write_bytes(area, 0, bytes, len);
+	/* Power cut here: no labels. Then: the new ones. */
+	for (unsigned i = 0; i < nheld && r == 0; i++)
+		r = write_bytes(area, held[i], buf + held[i], unit);
+	return r;
+}
+
 int untorn_label_write(struct untorn_label_area *area, uint64_t off, const void *buf, size_t len)
 {
-	int r, again;
-
-	if (!range_fits(off, len, area->size))
-		return -ERANGE;
-	r = write_bytes(area, off, buf, len);
-	area->stale = true;
-	again = area_sync(area);
-	return r < 0 ? r : again;
-}
-
-/* Make the area one without labels, at one instant. */
-static int forget_index(struct untorn_label_area *area)
-{
-	const unsigned current = (unsigned)area->index.current;
-	int r = wipe_signature(area, 1 - current);
-
-	/* Power cut before here: the current block with its labels. Then: none of both. */
-	return r < 0 ? r : wipe_signature(area, current);
-}
-
-int untorn_label_zero(struct untorn_label_area *area, uint64_t off, uint64_t len)
-{
+	struct index_places places;
 	int r, again;
 
 	if (!range_fits(off, len, area->size))
@@ -479,8 +557,29 @@ int untorn_label_zero(struct untorn_label_area *area, uint64_t off, uint64_t len
 	r = area_sync(area);
 	if (r < 0)
 		return r;
-	if (off == 0 && area_has_index(area) && len >= 2ull * area->index.index_size)
-		r = forget_index(area);
+	find_index_places(area, &places);
+	if (off == 0 && places.end > 0 && len >= places.end)
+		r = write_with_index(area, &places, buf, len);
+	else
+		r = write_bytes(area, off, buf, len);
+	area->stale = true;
+	again = area_sync(area);
+	return r < 0 ? r : again;
+}
+
+int untorn_label_zero(struct untorn_label_area *area, uint64_t off, uint64_t len)
+{
+	struct index_places places;
+	int r, again;
+
+	if (!range_fits(off, len, area->size))
+		return -ERANGE;
+	r = area_sync(area);
+	if (r < 0)
+		return r;
+	find_index_places(area, &places);
+	if (off == 0 && places.end > 0 && len >= places.end)
+		r = forget_index(area, &places);
 	if (r == 0)
 		r = untorn_media_zero(area->media, area->off + off, len);
 	area->stale = true;

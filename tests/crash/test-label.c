@@ -60,6 +60,7 @@ struct change {
 	bool blank;       /* there is no index before it; or none behind it */
 	unsigned minimum; /* ways */
 	enum missed missed;
+	bool none_between; /* there may be no index while it happens */
 };
 
 struct cutting {
@@ -71,7 +72,7 @@ struct cutting {
 	bool done;  /* the change has returned */
 	bool quiet; /* a failure is what is looked for */
 	unsigned depth;
-	size_t images, olds, news;
+	size_t images, olds, news, nones;
 	uint64_t known[KNOWN]; /* checksums of images after which it was cut again */
 	size_t nknown, nlooked;
 };
@@ -287,6 +288,23 @@ static int zero(struct world *w)
 	return untorn_label_zero(w->l.areas[w->l.set.nmapping - 1], 0, LABELS_SIZE);
 }
 
+/* What stood there before the last changes comes back. */
+static uint8_t dump[LABELS_SIZE];
+
+static void setup_dumped(struct world *w)
+{
+	setup_two(w);
+	must(untorn_label_read(w->l.areas[0], 0, dump, sizeof(dump)));
+	strcpy(w->two.name, "after the dump");
+	must(untorn_label_put(&w->l.set, &w->two, NULL));
+	must(untorn_label_remove(&w->l.set, w->one.uuid));
+}
+
+static int restore(struct world *w)
+{
+	return untorn_label_write(w->l.areas[0], 0, dump, sizeof(dump));
+}
+
 /* ------------------------------------------------------------ blk -------------------------------------------------------- */
 
 static void blk_extents(struct world *w, const uint64_t (*extents)[2], size_t n)
@@ -382,6 +400,7 @@ static const struct change whole_areas[] = {
 	{"init over labels", PMEM, setup_removed, init_again, false, 1, FIRST},
 	{"init in the other version", PMEM, setup_removed, init_other, false, 1, FIRST},
 	{"zero", PMEM, setup_removed, zero, true, 1, FIRST},
+	{"restore", PMEM, setup_dumped, restore, true, 1, FIRST, true},
 };
 
 /* ------------------------------------------------------------ images ----------------------------------------------------- */
@@ -501,7 +520,9 @@ static int look_at(void *arg, uint8_t *image, uint64_t id)
 	for (unsigned m = 0; m < c->ways && r == 0; m++)
 		if (c->had_index[m] && !area_has_index(w.l.areas[m]))
 			r = failed(c, "both index blocks are invalid", &seen);
-	if (r == 0 && (c->done || !same(&seen, &c->old)) && !same(&seen, &c->new))
+	if (r == 0 && seen.r == -ENXIO && c->change->none_between && !c->done)
+		c->nones++;
+	else if (r == 0 && (c->done || !same(&seen, &c->old)) && !same(&seen, &c->new))
 		r = failed(c, c->done ? "what was done is lost" : "neither old nor new", &seen);
 	if (r == 0 && c->done && c->depth == 0 && !is_settled(&w))
 		r = failed(c, "the updating flag is left", &seen);
