@@ -1022,6 +1022,451 @@ static void test_rules(void **state)
 	}
 }
 
+/* Rule 3a: Linux was giving a range another uuid. And what looks like it and is not. */
+static void test_interrupted_uuid(void **state)
+{
+	(void)state;
+	for (int same_place = 0; same_place < 2; same_place++)
+		for (int updating = 0; updating < 2; updating++) {
+			const bool joined = same_place || updating;
+			struct world w;
+
+			world_make(&w, UNTORN_LABEL_SET_PMEM, 3, UNTORN_LABEL_V1_2);
+			if (!same_place)
+				w.other = labels_namespace(&w.l, 2, "two", 0x800000, 0x100000, w.others);
+			else
+				w.other = labels_namespace(&w.l, 2, "two", 0x100000, 0x100000, w.others);
+			/* The new one has got to the first mapping, the old one is still on the others. */
+			labels_plant_piece(&w.l, &w.other, 0, UNTORN_LABEL_UPDATING);
+			for (unsigned m = 1; m < 3; m++)
+				labels_plant_piece(&w.l, &w.ns, m, updating ? UNTORN_LABEL_UPDATING : 0);
+			see(&w);
+			assert_int_equal(w.seen.r, 0);
+			assert_int_equal(w.seen.n, joined ? 1 : 0);
+			assert_int_equal(w.seen.findings[UNTORN_LABEL_FINDING_INTERRUPTED], 1);
+			assert_int_equal(w.seen.findings[UNTORN_LABEL_FINDING_INCOMPLETE], joined ? 0 : 1);
+			assert_int_equal(untorn_label_finish(&w.l.set), 0);
+			assert_linux_agrees(&w);
+			assert_int_equal(w.seen.n, joined ? 1 : 0);
+			assert_int_equal(w.seen.findings[UNTORN_LABEL_FINDING_INTERRUPTED], 0);
+			assert_settled(&w);
+			if (joined)
+				assert_int_equal(w.seen.ns[0].uuid[0], 2);
+			/* Labels that might be damage are left where they are. */
+			assert_int_equal(free_slots(&w, 1), 13);
+			assert_int_equal(free_slots(&w, 0), joined ? 13 : 14);
+			world_free(&w);
+		}
+}
+
+/* Half a namespace beside damaged labels is not thrown away: they may be its other half. */
+static void test_damage_is_kept(void **state)
+{
+	struct untorn_label label;
+	struct world w;
+
+	(void)state;
+	world_make(&w, UNTORN_LABEL_SET_PMEM, 2, UNTORN_LABEL_V1_2);
+	for (unsigned m = 0; m < 2; m++)
+		labels_plant_piece(&w.l, &w.ns, m, UNTORN_LABEL_UPDATING);
+	memory[LABELS_STRIDE + LABELS_OFF + 512 + 20] ^= 1;
+	see(&w);
+	assert_int_equal(w.seen.r, -EUCLEAN);
+	assert_int_equal(w.seen.findings[UNTORN_LABEL_FINDING_CHECKSUM], 1);
+	assert_int_equal(w.seen.findings[UNTORN_LABEL_FINDING_INCOMPLETE], 1);
+	assert_int_equal(untorn_label_finish(&w.l.set), -EUCLEAN);
+	memory[LABELS_STRIDE + LABELS_OFF + 512 + 20] ^= 1;
+	see(&w);
+	assert_int_equal(w.seen.r, 0);
+	assert_int_equal(w.seen.n, 1);
+	/* The same without any index there. */
+	assert_int_equal(untorn_label_zero(w.l.areas[1], 0, LABELS_SIZE), 0);
+	see(&w);
+	assert_int_equal(w.seen.r, -EUCLEAN);
+	assert_int_equal(w.seen.findings[UNTORN_LABEL_FINDING_NO_INDEX], 1);
+	assert_int_equal(w.seen.last.mapping, 0);
+	assert_int_equal(untorn_label_next_active(w.l.areas[0], 0, &label), 0);
+	world_free(&w);
+}
+
+/* ------------------------------------------------------------- blk ------------------------------------------------------- */
+
+static const struct untorn_label_extent stitched[] = {
+	{0, LABELS_DPA(0) + 0x800000, 0x1000},
+	{0, LABELS_DPA(0) + 0x100000, 0x2000},
+	{0, LABELS_DPA(0) + 0x900000, 0x3000},
+	{0, LABELS_DPA(0) + 0xa00000, 0x4000},
+};
+
+static void assert_stitched(struct world *w, const struct untorn_label_extent *extents, size_t n)
+{
+	const struct seen_namespace *s;
+
+	see(w);
+	assert_int_equal(w->seen.r, 0);
+	s = seen_find(&w->seen, 1);
+	assert_non_null(s);
+	assert_int_equal(s->nextent, n);
+	for (size_t i = 0; i < n; i++) {
+		assert_int_equal(s->extents[i].dpa, extents[i].dpa);
+		assert_int_equal(s->extents[i].size, extents[i].size);
+	}
+}
+
+static void check_blk_labels(struct world *w, enum untorn_label_version version, size_t n)
+{
+	struct untorn_label label;
+	size_t seen = 0;
+
+	for (uint32_t slot = 0; untorn_label_next_active(w->l.areas[0], slot, &label) == 0; slot = label.slot + 1) {
+		bool lowest = label.dpa == stitched[1].dpa;
+
+		seen++;
+		assert_int_equal(label.flags, UNTORN_LABEL_LOCAL);
+		if (version == UNTORN_LABEL_V1_1) {
+			assert_true(label.nlabel == 0 && label.position == 0 && label.isetcookie == 0);
+			continue;
+		}
+		assert_int_equal(label.isetcookie, 0x1202);
+		assert_memory_equal(label.type_guid, untorn_label_type_guid(UNTORN_LABEL_TYPE_BLK), 16);
+		assert_int_equal(label.nlabel, lowest ? n : 0xffff);
+		assert_int_equal(label.position, lowest ? 0 : 0xffff);
+	}
+	assert_int_equal(seen, n);
+}
+
+/* Extents in the order that they were given, through growing, shrinking and filling the area. */
+static void test_blk(void **state)
+{
+	(void)state;
+	for (int v = UNTORN_LABEL_V1_1; v <= UNTORN_LABEL_V1_2; v++) {
+		const enum untorn_label_version version = (enum untorn_label_version)v;
+		struct untorn_label_extent extents[5], overlapping[2] = {stitched[0], stitched[0]};
+		struct untorn_label first;
+		uint32_t nfree;
+		struct world w;
+
+		world_make(&w, UNTORN_LABEL_SET_BLK, 1, version);
+		nfree = free_slots(&w, 0);
+		w.ns.extents = stitched;
+		w.ns.nextent = 3;
+		assert_int_equal(untorn_label_put(&w.l.set, &w.ns, NULL), 0);
+		assert_stitched(&w, stitched, 3);
+		check_blk_labels(&w, version, 3);
+		assert_int_equal(untorn_label_next_active(w.l.areas[0], 0, &first), 0);
+
+		/* In v1.1 growing writes one label; in v1.2 the one that counts them changes as well. */
+		w.ns.nextent = 4;
+		assert_int_equal(untorn_label_put(&w.l.set, &w.ns, NULL), 0);
+		assert_stitched(&w, stitched, 4);
+		check_blk_labels(&w, version, 4);
+		assert_int_equal(free_slots(&w, 0), nfree - 4);
+		if (version == UNTORN_LABEL_V1_1) {
+			struct untorn_label label;
+
+			assert_int_equal(untorn_label_get(w.l.areas[0], first.slot, &label), 0);
+			assert_int_equal(label.state, UNTORN_LABEL_ACTIVE);
+		}
+		w.ns.nextent = 2;
+		assert_int_equal(untorn_label_put(&w.l.set, &w.ns, NULL), 0);
+		assert_stitched(&w, stitched, 2);
+		assert_int_equal(free_slots(&w, 0), nfree - 2);
+
+		/* Nothing to change: nothing is in another slot then. */
+		assert_int_equal(untorn_label_next_active(w.l.areas[0], 0, &first), 0);
+		assert_int_equal(untorn_label_put(&w.l.set, &w.ns, NULL), 0);
+		assert_stitched(&w, stitched, 2);
+		check_blk_labels(&w, version, 2);
+
+		/* Another order: all of them anew. */
+		for (unsigned i = 0; i < 3; i++)
+			extents[i] = stitched[2 - i];
+		w.ns.extents = extents;
+		w.ns.nextent = 3;
+		assert_int_equal(untorn_label_put(&w.l.set, &w.ns, NULL), 0);
+		assert_stitched(&w, extents, 3);
+		assert_int_equal(free_slots(&w, 0), nfree - 3);
+
+		w.ns.extents = overlapping;
+		w.ns.nextent = 2;
+		assert_int_equal(untorn_label_put(&w.l.set, &w.ns, NULL), -EINVAL);
+		w.other.extents = &stitched[1];
+		assert_int_equal(untorn_label_put(&w.l.set, &w.other, NULL), -EINVAL);
+		assert_stitched(&w, extents, 3);
+
+		/* The last slot stays free. */
+		w.ns.extents = stitched;
+		w.ns.nextent = 1;
+		for (uint8_t id = 10; untorn_label_put(&w.l.set, &w.ns, NULL) == 0; id++) {
+			extents[0] = (struct untorn_label_extent){.dpa = LABELS_DPA(0) + 0x10000000 + id * 0x1000ull,
+								  .size = 0x1000};
+			w.other = labels_namespace(&w.l, id, "filler", 0x10000000 + id * 0x1000ull, 0x1000, w.others);
+			if (untorn_label_put(&w.l.set, &w.other, NULL) == -ENOSPC)
+				break;
+		}
+		assert_int_equal(free_slots(&w, 0), 1);
+		/* Growing by one would take it; one label for another is well. */
+		w.ns.nextent = 2;
+		assert_int_equal(untorn_label_put(&w.l.set, &w.ns, NULL), -ENOSPC);
+		w.ns.nextent = 1;
+		strcpy(w.ns.name, "renamed");
+		assert_int_equal(untorn_label_put(&w.l.set, &w.ns, NULL), 0);
+		assert_int_equal(free_slots(&w, 0), 1);
+		assert_int_equal(untorn_label_remove(&w.l.set, w.ns.uuid), 0);
+		assert_int_equal(free_slots(&w, 0), 2);
+		see(&w);
+		assert_null(seen_find(&w.seen, 1));
+		world_free(&w);
+	}
+}
+
+/* A pmem and a blk region of one DIMM: each sees its own, and neither takes what the other has. */
+static void test_pmem_beside_blk(void **state)
+{
+	struct untorn_label_set blk;
+	struct world w;
+
+	(void)state;
+	world_make(&w, UNTORN_LABEL_SET_PMEM, 1, UNTORN_LABEL_V1_2);
+	blk = w.l.set;
+	blk.kind = UNTORN_LABEL_SET_BLK;
+	memcpy(blk.type_guid, untorn_label_type_guid(UNTORN_LABEL_TYPE_BLK), 16);
+	assert_int_equal(untorn_label_put(&w.l.set, &w.ns, NULL), 0);
+	assert_int_equal(untorn_label_put(&blk, &w.other, NULL), 0);
+	see(&w);
+	assert_int_equal(w.seen.n, 1);
+	assert_int_equal(w.seen.ns[0].uuid[0], 1);
+	w.other = labels_namespace(&w.l, 3, "three", 0x1ff000, 0x1000, w.others);
+	assert_int_equal(untorn_label_put(&blk, &w.other, NULL), -EINVAL);
+	w.ns = labels_namespace(&w.l, 1, "one", 0x3ff000, 0x2000, w.extents);
+	assert_int_equal(untorn_label_put(&w.l.set, &w.ns, NULL), -EINVAL);
+	w.l.set = blk;
+	see(&w);
+	assert_int_equal(w.seen.n, 1);
+	assert_int_equal(w.seen.ns[0].uuid[0], 2);
+	world_free(&w);
+}
+
+/* ------------------------------------------------------------ check ------------------------------------------------------ */
+
+struct noted {
+	unsigned n[UNTORN_LABEL_FINDING_KINDS];
+	struct untorn_label_finding last;
+	int r;
+};
+
+static int note(void *arg, const struct untorn_label_finding *finding)
+{
+	struct noted *noted = arg;
+
+	noted->n[finding->kind]++;
+	noted->last = *finding;
+	return noted->r;
+}
+
+static void test_check(void **state)
+{
+	struct untorn_media *media = wrap(4096);
+	struct untorn_label label = {.nlabel = 1, .dpa = 0x1000, .rawsize = 0x1000};
+	struct untorn_label_area *area;
+	struct noted noted = {0};
+
+	(void)state;
+	assert_int_equal(untorn_label_open(media, 0, 4096, &area), 0);
+	assert_int_equal(untorn_label_check(area, note, &noted), 0);
+	assert_int_equal(noted.n[UNTORN_LABEL_FINDING_NO_INDEX], 1);
+	assert_int_equal(untorn_label_init(area, UNTORN_LABEL_V1_2, 0), 0);
+	noted = (struct noted){0};
+	assert_int_equal(untorn_label_check(area, note, &noted), 0);
+	assert_true(is_zero(noted.n, sizeof(noted.n)));
+
+	memset(label.uuid, 5, 16);
+	labels_plant(area, &label);
+	label.dpa = 0x1fff;
+	labels_plant(area, &label);
+	assert_int_equal(untorn_label_check(area, note, &noted), 0);
+	assert_int_equal(noted.n[UNTORN_LABEL_FINDING_OVERLAP], 1);
+	assert_true(noted.last.slot == 1 && noted.last.seen == 0x1fff && noted.last.expected == 0x2000);
+	assert_int_equal(noted.last.uuid[3], 5);
+
+	noted = (struct noted){0};
+	memory[512 + 256 + 120] = 7;
+	memory[512 + 90] ^= 1;
+	assert_int_equal(untorn_label_check(area, note, &noted), 0);
+	assert_int_equal(noted.n[UNTORN_LABEL_FINDING_SLOT], 1);
+	assert_int_equal(noted.n[UNTORN_LABEL_FINDING_CHECKSUM], 1);
+	assert_int_equal(noted.n[UNTORN_LABEL_FINDING_OVERLAP], 0);
+
+	noted = (struct noted){0};
+	memory[64] ^= 1; /* the block that does not count: the area went 0, 1, 0 */
+	memory[256 + 64] ^= 1;
+	assert_int_equal(untorn_label_reload(area), 0);
+	assert_int_equal(untorn_label_check(area, note, &noted), 0);
+	assert_int_equal(noted.n[UNTORN_LABEL_FINDING_NO_INDEX], 1);
+	assert_string_equal(noted.last.field, "checksum");
+	assert_int_equal(noted.last.seen ^ noted.last.expected, 1);
+	memory[64] ^= 1;
+	assert_int_equal(untorn_label_reload(area), 0);
+	noted = (struct noted){.r = 42};
+	assert_int_equal(untorn_label_check(area, note, &noted), 42);
+	assert_int_equal(noted.n[UNTORN_LABEL_FINDING_INDEX], 1);
+	assert_int_equal(noted.last.slot, 1);
+	/* The next update restores the block. */
+	label.dpa = 0x100000;
+	labels_plant(area, &label);
+	noted = (struct noted){0};
+	assert_int_equal(untorn_label_check(area, note, &noted), 0);
+	assert_int_equal(noted.n[UNTORN_LABEL_FINDING_INDEX], 0);
+	untorn_label_close(area);
+	unwrap(media);
+}
+
+/* ------------------------------------------------------- media that fail ------------------------------------------------- */
+
+/* Labels on a bad page: what can be read is told, the rest is named. */
+static void test_unreadable(void **state)
+{
+	struct untorn_label label = {.nlabel = 1, .rawsize = 0x1000};
+	struct untorn_label_mapping mapping;
+	struct untorn_label_set set = {.mappings = &mapping, .nmapping = 1, .cookies = {.v1_2 = 1}};
+	struct untorn_label_area *area;
+	struct untorn_media *media;
+	struct noted noted = {0};
+
+	(void)state;
+	assert_int_equal(fault_media_new(16384, &media), 0);
+	assert_int_equal(untorn_label_open(media, 0, 16384, &area), 0);
+	assert_int_equal(untorn_label_init(area, UNTORN_LABEL_V1_2, 0), 0);
+	for (unsigned i = 0; i < 20; i++) {
+		label.dpa = 0x1000 * i;
+		labels_plant(area, &label);
+	}
+	assert_int_equal(fault_media_set_bad(media, 4096, 4096, true), 0);
+	assert_int_equal(untorn_label_check(area, note, &noted), 0);
+	assert_int_equal(noted.n[UNTORN_LABEL_FINDING_MEDIA], 6);
+	assert_int_equal(untorn_label_get(area, 19, &label), -EIO);
+	assert_int_equal(untorn_label_next_active(area, 14, &label), -EIO);
+	mapping = (struct untorn_label_mapping){.area = area, .size = 0x100000};
+	assert_int_equal(untorn_label_assemble(&set, NULL, NULL, NULL), -EIO);
+	assert_int_equal(fault_media_set_bad(media, 0, 4096, true), 0);
+	assert_int_equal(untorn_label_reload(area), -EIO);
+	untorn_label_close(area);
+	assert_int_equal(untorn_label_open(media, 0, 16384, &area), -EIO);
+	untorn_media_close(media);
+}
+
+/* A write that fails at any place: the error is told, and what is in memory is what is on the medium. */
+static void test_failing_writes(void **state)
+{
+	unsigned failures = 0;
+
+	(void)state;
+	for (unsigned after = 0;; after++) {
+		struct untorn_label_extent extents[LABELS_WAYS];
+		struct untorn_label_namespace ns;
+		struct untorn_media *media;
+		struct labels l, again;
+		struct seen seen, fresh;
+		int r;
+
+		assert_int_equal(fault_media_new(LABELS_MEDIUM, &media), 0);
+		labels_open(&l, media, UNTORN_LABEL_SET_PMEM, 2);
+		ns = labels_namespace(&l, 1, "one", 0, 0x1000, extents);
+		assert_int_equal(untorn_label_put(&l.set, &ns, NULL), 0);
+		strcpy(ns.name, "renamed");
+		fault_media_fail_drain(media, after);
+		r = untorn_label_put(&l.set, &ns, NULL);
+		assert_true(r == 0 || r == -EIO);
+		labels_see(&l, &seen);
+		labels_open(&again, media, UNTORN_LABEL_SET_PMEM, 2);
+		labels_see(&again, &fresh);
+		assert_true(seen_equal(&seen, &fresh));
+		assert_int_equal(seen.r, 0);
+		assert_int_equal(seen.n, 1);
+		for (unsigned m = 0; m < 2; m++) {
+			assert_int_equal(l.areas[m]->index.current, again.areas[m]->index.current);
+			assert_int_equal(l.areas[m]->index.nfree, again.areas[m]->index.nfree);
+		}
+		/* After a failed sync nothing is durable on this medium any more. */
+		if (r < 0)
+			assert_int_equal(untorn_label_put(&l.set, &ns, NULL), -EIO);
+		failures += r < 0;
+		labels_close(&l);
+		labels_close(&again);
+		untorn_media_close(media);
+		if (r == 0)
+			break;
+	}
+	assert_int_equal(failures, 8);
+}
+
+/* A store that faults: that change fails, and the next one is right. */
+static void test_faulting_writes(void **state)
+{
+	struct untorn_label_extent extents[LABELS_WAYS];
+	struct untorn_label_namespace ns;
+	struct untorn_media *media;
+	struct seen seen;
+	struct labels l;
+
+	(void)state;
+	assert_int_equal(fault_media_new(LABELS_MEDIUM, &media), 0);
+	labels_open(&l, media, UNTORN_LABEL_SET_PMEM, 2);
+	ns = labels_namespace(&l, 1, "one", 0, 0x1000, extents);
+	assert_int_equal(untorn_label_put(&l.set, &ns, NULL), 0);
+	assert_int_equal(fault_media_set_bad(media, LABELS_STRIDE, LABELS_STRIDE, true), 0);
+	strcpy(ns.name, "renamed");
+	assert_int_equal(untorn_label_put(&l.set, &ns, NULL), -EIO);
+	assert_int_equal(untorn_label_init(l.areas[1], UNTORN_LABEL_V1_2, UNTORN_LABEL_FORCE), -EIO);
+	assert_int_equal(untorn_label_assemble(&l.set, NULL, NULL, NULL), -EIO);
+	/* The page comes back as zeros: an area without labels. */
+	assert_int_equal(fault_media_set_bad(media, LABELS_STRIDE, LABELS_STRIDE, false), 0);
+	labels_see(&l, &seen);
+	assert_int_equal(seen.r, -EUCLEAN);
+	assert_int_equal(seen.findings[UNTORN_LABEL_FINDING_NO_INDEX], 1);
+	assert_int_equal(untorn_label_remove(&l.set, ns.uuid), 0);
+	assert_int_equal(untorn_label_put(&l.set, &ns, NULL), 0);
+	labels_see(&l, &seen);
+	assert_int_equal(seen.r, 0);
+	assert_string_equal(seen.ns[0].name, "renamed");
+	labels_close(&l);
+	untorn_media_close(media);
+}
+
+/* A dump that is written back. */
+static void test_restore(void **state)
+{
+	uint8_t *dump = malloc(256u << 10);
+
+	(void)state;
+	assert_non_null(dump);
+	for (unsigned from = 1; from <= 2; from++)
+		for (unsigned to = 1; to <= 2; to++) {
+			struct untorn_media *media = wrap(256u << 10);
+			struct untorn_label label = {.nlabel = 1, .rawsize = 0x1000};
+			struct untorn_label_area_info before, after;
+			struct untorn_label_area *area;
+
+			assert_int_equal(untorn_label_open(media, 0, 256u << 10, &area), 0);
+			assert_int_equal(untorn_label_init(area, (enum untorn_label_version)from, 0), 0);
+			for (unsigned i = 0; i < from + 2; i++)
+				labels_plant(area, &label);
+			untorn_label_get_info(area, &before);
+			assert_int_equal(untorn_label_read(area, 0, dump, 256u << 10), 0);
+			assert_int_equal(untorn_label_init(area, (enum untorn_label_version)to, UNTORN_LABEL_FORCE), 0);
+			labels_plant(area, &label);
+			assert_int_equal(untorn_label_write(area, 0, dump, 256u << 10), 0);
+			assert_memory_equal(memory, dump, 256u << 10);
+			untorn_label_get_info(area, &after);
+			assert_int_equal(before.version, after.version);
+			assert_int_equal(before.nfree, after.nfree);
+			assert_int_equal(before.current, after.current);
+			untorn_label_close(area);
+			unwrap(media);
+		}
+	free(dump);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1044,6 +1489,15 @@ int main(void)
 		cmocka_unit_test(test_unknown_abstraction),
 		cmocka_unit_test(test_abstractions),
 		cmocka_unit_test(test_rules),
+		cmocka_unit_test(test_interrupted_uuid),
+		cmocka_unit_test(test_damage_is_kept),
+		cmocka_unit_test(test_blk),
+		cmocka_unit_test(test_pmem_beside_blk),
+		cmocka_unit_test(test_check),
+		cmocka_unit_test(test_unreadable),
+		cmocka_unit_test(test_failing_writes),
+		cmocka_unit_test(test_faulting_writes),
+		cmocka_unit_test(test_restore),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
