@@ -7,6 +7,8 @@
 
 #include <sys/stat.h>
 
+#include "ram.h"
+
 static struct devices *with_namespace(void)
 {
 	struct devices *d = devices_new(LABELLED);
@@ -426,6 +428,86 @@ static void close_and_reopen(void **state)
 	free(buf);
 }
 
+/* Read-only, not a byte changes, whatever is stored and bound; what is there can be read. */
+static void read_only_bus(void **state)
+{
+	struct devices *d = devices_new(INTERLEAVED);
+	uint64_t size = devices_pmem_size(INTERLEAVED) + LABEL_AREA;
+	uint8_t *before = malloc(size), *after = malloc(size), buf[4096];
+	struct untorn_disk *disk;
+
+	(void)state;
+	configure_namespace(d, "namespace0.0", 1, 32 * MIB);
+	make_btt(d, "btt0.0", 2, 4096, "namespace0.0");
+	disk = disk_of(d, "btt0.0");
+	pattern(buf, sizeof(buf), 1);
+	assert_result(untorn_disk_pwrite(disk, buf, sizeof(buf), 0, 0), 0);
+	untorn_disk_close(disk);
+	configure_namespace(d, "namespace0.1", 3, 32 * MIB);
+	devices_close(d);
+	devices_peek(d, 0, 0, before, size);
+	d->flags = UNTORN_BUS_READ_ONLY;
+	devices_open(d);
+	assert_driver(d, devices_holder(d, "namespace0.0"), "nd_pmem");
+	disk = disk_of(d, devices_holder(d, "namespace0.0"));
+	assert_result(untorn_disk_pread(disk, buf, sizeof(buf), 0), 0);
+	assert_true(is_pattern(buf, sizeof(buf), 1));
+	assert_result(untorn_disk_pwrite(disk, buf, sizeof(buf), 0, 0), -EROFS);
+	untorn_disk_close(disk);
+	/* Nor by storing that the region may be written. */
+	store(d, "region0", "read_only", "0");
+	assert_unbind(d, 0, "nd_pmem", "namespace0.1");
+	assert_store(d, -EROFS, "namespace0.1", "alt_name", "x");
+	assert_store(d, -EROFS, "namespace0.1", "size", "0");
+	assert_store(d, -EROFS, "namespace0.1", "uuid", uuid_text(9));
+	assert_number(d, "namespace0.1", "size", 32 * MIB);
+	assert_bind(d, 0, "nd_pmem", "namespace0.1");
+	disk = disk_of(d, "namespace0.1");
+	assert_result(untorn_disk_pwrite(disk, buf, sizeof(buf), 0, 0), -EROFS);
+	untorn_disk_close(disk);
+	devices_close(d);
+	devices_peek(d, 0, 0, after, size);
+	assert_memory_equal(before, after, size);
+	d->flags = 0;
+	devices_open(d);
+	free(before);
+	free(after);
+}
+
+/* Dimms in memory that the caller owns: all the same. */
+static void media_of_the_caller(void **state)
+{
+	uint64_t size = 64 * MIB + LABEL_AREA;
+	struct untorn_platform *platform;
+	struct ram ram = ram_new(size);
+	struct devices d = {0};
+	struct untorn_device *dimm;
+
+	(void)state;
+	assert_result(untorn_platform_new(&platform), 0);
+	assert_result(untorn_platform_add_media(platform, ram.media, LABEL_AREA), 0);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_result(untorn_bus_open(platform, 0, &d.bus), 0);
+		if (i == 0) {
+			assert_unbind(&d, 0, "nd_region", "region0");
+			dimm = find(&d, "nmem0");
+			assert_result(untorn_dimm_label_init(dimm, UNTORN_LABEL_V1_2, 0), 0);
+			untorn_device_put(dimm);
+			assert_unbind(&d, 0, "nvdimm", "nmem0");
+			assert_bind(&d, 0, "nvdimm", "nmem0");
+			assert_bind(&d, 0, "nd_region", "region0");
+			configure_namespace(&d, "namespace0.0", 1, 32 * MIB);
+			make_btt(&d, "btt0.0", 2, 4096, "namespace0.0");
+		}
+		assert_sound(&d);
+		assert_number(&d, "namespace0.0", "size", 32 * MIB);
+		untorn_disk_close(disk_of(&d, devices_holder(&d, "namespace0.0")));
+		assert_result(untorn_bus_close(d.bus), 0);
+	}
+	untorn_platform_free(platform);
+	ram_free(&ram);
+}
+
 /* References may outlive the bus. */
 static void references_after_close(void **state)
 {
@@ -555,6 +637,8 @@ int main(void)
 		device_test(a_file_has_one_bus),
 		device_test(missing_files),
 		device_test(close_and_reopen),
+		device_test(read_only_bus),
+		device_test(media_of_the_caller),
 		device_test(references_after_close),
 		device_test(one_damaged_area_of_three),
 		device_test(every_byte_of_an_area),

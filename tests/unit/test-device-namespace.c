@@ -733,6 +733,48 @@ static void labels_say_what_was_stored(void **state)
 	assert_memory_equal(label.type_guid, untorn_label_type_guid(UNTORN_LABEL_TYPE_PMEM), 16);
 }
 
+/* v1.1 has neither GUIDs nor a checksum, and another cookie. */
+static void labels_of_v1_1(void **state)
+{
+	struct devices *d = with_namespace(LABELLED_V1_1);
+	static const uint8_t zeros[16];
+	struct untorn_label label;
+
+	(void)state;
+	assert_store(d, 0, "namespace0.0", "alt_name", "alpha");
+	assert_int_equal(active_labels(d, &label), 1);
+	assert_string_equal(label.name, "alpha");
+	assert_int_equal(label.isetcookie, 0x2468ac00123456);
+	assert_int_equal(label.lbasize, 0);
+	assert_int_equal(label.rawsize, 64 * MIB);
+	assert_int_equal(label.checksum, 0);
+	assert_memory_equal(label.type_guid, zeros, 16);
+	assert_show(d, "nmem0", "available_slots", "1018\n");
+}
+
+/* blk: local, one for each piece, the first of them with the count. SPEC 9.5. */
+static void labels_of_blk(void **state)
+{
+	struct devices *d = with_namespace(BLK);
+	struct untorn_label label;
+
+	(void)state;
+	assert_int_equal(active_labels(d, &label), 1);
+	assert_int_equal(label.flags, UNTORN_LABEL_LOCAL);
+	assert_int_equal(label.nlabel, 1);
+	assert_int_equal(label.position, 0);
+	assert_int_equal(label.lbasize, 512);
+	assert_int_equal(label.dpa, 192 * MIB);
+	assert_int_equal(label.rawsize, 64 * MIB);
+	assert_memory_equal(label.type_guid, untorn_label_type_guid(UNTORN_LABEL_TYPE_BLK), 16);
+	assert_bind(d, 0, "nd_blk", "namespace0.0");
+	configure_namespace(d, "namespace0.1", 2, 16 * MIB);
+	assert_unbind(d, 0, "nd_blk", "namespace0.0");
+	assert_store(d, 0, "namespace0.0", "size", "0x5000000");
+	assert_int_equal(active_labels(d, &label), 3);
+	assert_number(d, "namespace0.0", "dpa_extents", 2);
+}
+
 /* Without an index, the first label makes one: v1.2. */
 static void unlabelled_area_becomes_v1_2(void **state)
 {
@@ -836,6 +878,8 @@ int main(void)
 		device_test(d29_holder_class_of_io),
 		device_test(s92_the_last_label_is_kept_free),
 		device_test(labels_say_what_was_stored),
+		device_test(labels_of_v1_1),
+		device_test(labels_of_blk),
 		device_test(unlabelled_area_becomes_v1_2),
 		device_test(byte_access_bounds),
 	};

@@ -294,6 +294,41 @@ static void s69_claimed_namespace(void **state)
 	assert_bind(d, -ENXIO, "nd_pmem", "namespace0.0");
 }
 
+static void set_has_uuid(struct devices *d, bool has_uuid)
+{
+	struct untorn_device *ns = find(d, "namespace0.0");
+
+	bus_lock(d->bus);
+	to_namespace(ns)->has_uuid = has_uuid;
+	bus_unlock(d->bus);
+	untorn_device_put(ns);
+}
+
+/* A dimm that was locked later: behind the claim, before size and uuid. Section 13. */
+static void locked_dimm(void **state)
+{
+	struct devices *d = with_namespace();
+	struct untorn_device *dimm = find(d, "nmem0");
+	char text[200];
+
+	(void)state;
+	bus_lock(d->bus);
+	to_dimm(dimm)->locked = true;
+	bus_unlock(d->bus);
+	assert_bind(d, -EACCES, "nd_pmem", "namespace0.0");
+	set_has_uuid(d, false);
+	assert_bind(d, -EACCES, "nd_pmem", "namespace0.0");
+	set_has_uuid(d, true);
+	configure_btt(d, "btt0.0", 2, 4096, "namespace0.0");
+	assert_bind(d, -ENXIO, "nd_pmem", "namespace0.0");
+	assert_bind(d, -EACCES, "nd_pmem", "btt0.0");
+	untorn_device_put(dimm);
+	dimm = find(d, "btt0.0");
+	assert_result(untorn_device_problem(dimm, text, sizeof(text)), 0);
+	assert_non_null(strstr(text, "locked"));
+	untorn_device_put(dimm);
+}
+
 /* D7: today's minimum is one page. */
 static void s70_too_small(void **state)
 {
@@ -306,16 +341,6 @@ static void s70_too_small(void **state)
 	assert_store(d, 0, "region0", "align", "4096");
 	assert_store(d, 0, "namespace0.0", "size", "4096");
 	assert_bind(d, 0, "nd_pmem", "namespace0.0");
-}
-
-static void set_has_uuid(struct devices *d, bool has_uuid)
-{
-	struct untorn_device *ns = find(d, "namespace0.0");
-
-	bus_lock(d->bus);
-	to_namespace(ns)->has_uuid = has_uuid;
-	bus_unlock(d->bus);
-	untorn_device_put(ns);
 }
 
 static void s71_pmem_without_uuid(void **state)
@@ -598,6 +623,7 @@ int main(void)
 		device_test(s67_namespace_still_bound),
 		device_test(s68_claim_of_another),
 		device_test(s69_claimed_namespace),
+		device_test(locked_dimm),
 		device_test(s70_too_small),
 		device_test(s71_pmem_without_uuid),
 		device_test(s72_blk_namespaces),
