@@ -7,7 +7,7 @@
 set -euo pipefail
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
-requires untorn jq xz
+requires untorn jq xz python3
 
 # json TARGET FILTER: from `untorn info --json`.
 json() {
@@ -95,7 +95,27 @@ label_version() {
 	namespace "labels-v$1.img" "$1" gamma
 	assert_equal "v$1 gamma" "$(md5 <gamma)" e1d8b17fe821f505a8d6f962196dd769
 	! untorn info gamma >/dev/null 2>&1 || fail "v$1 gamma is raw, but info finds something"
+	by_labels "$1" "alpha $3 $4" "beta $6 $7"
 	rm -f alpha beta gamma "labels-v$1.img"
+}
+
+# by_labels LABELVERSION NAMESPACE...: the same by our reading of the labels: devices as ndctl listed them, and volumes, each
+# "NAME BYTES MD5".
+by_labels() {
+	local image=labels-v$1.img version=$1 before namespace name bytes digest
+	shift
+	before=$(md5 <"$image")
+	list_devices ours --nvdimm "mem-path=$image,label-size=128K"
+	"$here/same-devices.py" "$fixtures_dir/labels-v$version.json" ours || fail "v$version: ndctl listed other devices"
+	labels_sound --nvdimm "mem-path=$image,label-size=128K"
+	for namespace; do
+		read -r name bytes digest <<<"$namespace"
+		untorn export --namespace "$name" "$image" data
+		assert_equal "v$version $name: bytes" "$(size_of data)" "$bytes"
+		assert_equal "v$version $name: md5" "$(md5 <data)" "$digest"
+		rm data
+	done
+	assert_equal "v$version: the file" "$(md5 <"$image")" "$before"
 }
 
 label_version 11 1.1 32440320 d9b7618eff32843b2cf8bbc03581b9c8 cfd9cef1-f3e1-48b4-a503-b99a45809093 \

@@ -43,7 +43,7 @@ renumber() {
 }
 
 # tell WORD: what ndctl lists, each line behind "WORD list: ", and the content of every disk of a labelled namespace:
-# "WORD data: N UUID SIZE MD5", N counting the --nvdimm, the uuid being the namespace's.
+# "WORD data: N UUID MODE OFFSET SIZE MD5", N counting the --nvdimm, uuid and offset in its region being the namespace's.
 tell() {
 	no_cache
 	ndctl list -DRNiv | sed "s/^/$1 list: /"
@@ -51,10 +51,12 @@ tell() {
 		[ -e "$namespace/uuid" ] || continue
 		device=$(cat "$namespace/holder")
 		disk=$(ls "/sys/bus/nd/devices/${device:-${namespace##*/}}/block" 2>/dev/null) || continue
-		IFS=, read -r dimm _ <"$(readlink -f "$namespace/..")/mapping0"
+		region=$(readlink -f "$namespace/..")
+		IFS=, read -r dimm _ <"$region/mapping0"
 		n=$(($(cat "/sys/bus/nd/devices/$dimm/nfit/handle") - 1))
+		offset=$(($(cat "$namespace/resource") - $(cat "$region/resource")))
 		size=$(($(cat "/sys/block/$disk/size") * 512))
-		echo "$1 data: $n $(cat "$namespace/uuid") $size $(md5sum <"/dev/$disk" | cut -d' ' -f1)"
+		echo "$1 data: $n $(cat "$namespace/uuid" "$namespace/mode" | tr '\n' ' ')$offset $size $(md5sum <"/dev/$disk" | cut -d' ' -f1)"
 	done
 }
 

@@ -35,6 +35,11 @@ random_data() {
 	head -c "$1" /dev/urandom >"$2"
 }
 
+# try COMMAND...: run it; when it fails, show what it printed and end the test.
+try() {
+	"$@" >"$tmp/tried" 2>&1 || fail "$*: status $?: $(<"$tmp/tried")"
+}
+
 # Run the guest; what its script prints is shown and in $tmp/said. A failing guest ends the test.
 guest() {
 	"$here/guest" "$@" | tee "$tmp/said" || exit "${PIPESTATUS[0]}"
@@ -88,19 +93,29 @@ same_devices() {
 	"$here/same-devices.py" "$tmp/linux.json" "$2" || fail "$1: Linux and we list different devices"
 }
 
+# range FILE OFFSET SIZE: bytes of a file; both are multiples of 4096.
+range() {
+	dd if="$1" bs=4096 skip=$(($2 / 4096)) count=$(($3 / 4096)) status=none
+}
+
 # same_data WORD IMAGE...: each disk that the guest told of behind WORD has that content.
 same_data() {
-	local word=$1 n uuid size md5
+	local word=$1 n uuid mode offset size digest
 	shift
-	while read -r n uuid size md5; do
-		((n++))
-		untorn export --namespace "$uuid" "${!n}" - >"$tmp/data"
+	while read -r n uuid mode offset size digest; do
+		((n += 1))
+		if [[ $mode == raw ]]; then
+			range "${!n}" "$offset" "$size" >"$tmp/data"
+		else
+			try untorn export --force --namespace "$uuid" "${!n}" "$tmp/data"
+		fi
 		assert_equal "$word: bytes of $uuid" "$(size_of "$tmp/data")" "$size"
-		assert_equal "$word: data of $uuid" "$(md5 <"$tmp/data")" "$md5"
+		assert_equal "$word: data of $uuid" "$(md5 <"$tmp/data")" "$digest"
+		rm "$tmp/data"
 	done < <(guest_said "$word data")
 }
 
 # labels_sound NVDIMM-OPTION...: every label area passes.
 labels_sound() {
-	untorn check-labels "$@" all >"$tmp/check" 2>&1 || fail "untorn check-labels $*: status $?: $(<"$tmp/check")"
+	try untorn check-labels "$@" all
 }

@@ -70,7 +70,8 @@ def main():
     if not any(name.startswith("namespace") for name in linux):
         sys.exit("%s: no namespaces" % sys.argv[1])
     found = list(differences(linux, ours))
-    print("\n".join(found))
+    for difference in found:
+        print(difference)
     sys.exit(1 if found else 0)
 
 
