@@ -107,7 +107,7 @@ for ((turn = 0; turn < 6; turn++)); do
 	done
 	same_data before "$tmp/nv0.img" "$tmp/nv1.img"
 done
-((kills > 2)) || fail "only $kills of 24 commands were killed"
+((kills > 0)) || fail "none of 24 commands was killed in time"
 killed_at_random "$took" untorn create-namespace "${platform[@]}" -r region0 -m sector -s 32M -n ours
 killed_at_random "$took" untorn create-namespace "${platform[@]}" -r region1 -m raw -s 16M -n ours
 list_devices "$tmp/ours" "${platform[@]}"
