@@ -82,31 +82,31 @@ static const struct option_row check_options[] = {
 
 /* ----------------------------------------------------------- what would be lost ----------------------------------- */
 
-/* Whether an active label in a slot below `slot` has the uuid. */
-static bool was_seen(struct untorn_device *dimm, uint32_t slot, const uint8_t uuid[16])
+static int compare_uuids(const void *a, const void *b)
 {
-	struct untorn_label label;
-
-	for (uint32_t i = 0; i < slot; i++)
-		if (untorn_dimm_label_get(dimm, i, &label) == 0 && label.state == UNTORN_LABEL_ACTIVE &&
-		    memcmp(label.uuid, uuid, sizeof(label.uuid)) == 0)
-			return true;
-	return false;
+	return memcmp(a, b, 16);
 }
 
-/* Namespaces with labels on this DIMM. */
+/* Namespaces with labels on this DIMM: as many as their labels in use have uuids. */
 static size_t count_namespaces(struct untorn_device *dimm)
 {
+	_cleanup_free_ uint8_t(*uuids)[16] = NULL;
 	struct untorn_label_area_info info;
 	struct untorn_label label;
-	size_t n = 0;
+	size_t n = 0, different = 0;
 
 	if (untorn_dimm_label_info(dimm, &info) < 0)
 		return 0;
+	uuids = calloc(info.nslot + 1, sizeof(*uuids));
+	if (!uuids)
+		command_die(untorn_strerror(ENOMEM));
 	for (uint32_t i = 0; i < info.nslot; i++)
-		n += untorn_dimm_label_get(dimm, i, &label) == 0 && label.state == UNTORN_LABEL_ACTIVE &&
-		     !was_seen(dimm, i, label.uuid);
-	return n;
+		if (untorn_dimm_label_get(dimm, i, &label) == 0 && label.state == UNTORN_LABEL_ACTIVE)
+			memcpy(uuids[n++], label.uuid, sizeof(label.uuid));
+	qsort(uuids, n, sizeof(*uuids), compare_uuids);
+	for (size_t i = 0; i < n; i++)
+		different += i == 0 || compare_uuids(uuids[i], uuids[i - 1]) != 0;
+	return different;
 }
 
 static int refuse_loss(struct untorn_device *dimm)
@@ -295,7 +295,7 @@ static int check_labels(struct untorn_device *dimm)
 struct verb {
 	const char *done; /* "zeroed" */
 	int (*act)(struct untorn_device *dimm);
-	bool writes;
+	unsigned flags; /* of untorn_bus_open() */
 };
 
 static int act_on(const struct machine *machine, const struct verb *verb, struct untorn_device *dimm, bool is_named)
@@ -307,7 +307,7 @@ static int act_on(const struct machine *machine, const struct verb *verb, struct
 			print_error("%s: it has no label area", untorn_device_name(dimm));
 		return is_named ? -ENXIO : -ENOENT;
 	}
-	if (verb->writes && release_regions(machine, dimm) < 0)
+	if (!(verb->flags & UNTORN_BUS_READ_ONLY) && release_regions(machine, dimm) < 0)
 		return -EBUSY;
 	return verb->act(dimm);
 }
@@ -320,8 +320,7 @@ static int run_verb(const struct command *command, const struct verb *verb, int 
 	size_t done = 0, failed = 0;
 	int r;
 
-	r = machine_open(&machine, command, &opt.platform,
-			 UNTORN_BUS_NO_AUTOPROBE | (verb->writes ? UNTORN_BUS_CREATE : UNTORN_BUS_READ_ONLY));
+	r = machine_open(&machine, command, &opt.platform, UNTORN_BUS_NO_AUTOPROBE | verb->flags);
 	if (r < 0)
 		return r;
 	if (select_devices(&machine, UNTORN_DEVICE_DIMM, &opt.filter, nargs, args, &list) < 0)
@@ -342,28 +341,28 @@ static int run_verb(const struct command *command, const struct verb *verb, int 
 
 static int run_init(const struct command *command, int nargs, char **args)
 {
-	static const struct verb verb = {"initialized", init, true};
+	static const struct verb verb = {"initialized", init, UNTORN_BUS_CREATE};
 
 	return run_verb(command, &verb, nargs, args);
 }
 
 static int run_zero(const struct command *command, int nargs, char **args)
 {
-	static const struct verb verb = {"zeroed", zero, true};
+	static const struct verb verb = {"zeroed", zero, 0};
 
 	return run_verb(command, &verb, nargs, args);
 }
 
 static int run_write(const struct command *command, int nargs, char **args)
 {
-	static const struct verb verb = {"wrote", write_bytes, true};
+	static const struct verb verb = {"wrote", write_bytes, UNTORN_BUS_CREATE};
 
 	return run_verb(command, &verb, nargs, args);
 }
 
 static int run_check(const struct command *command, int nargs, char **args)
 {
-	static const struct verb verb = {"verified", check_labels, false};
+	static const struct verb verb = {"verified", check_labels, UNTORN_BUS_READ_ONLY};
 
 	return run_verb(command, &verb, nargs, args);
 }

@@ -100,7 +100,7 @@ static int run_verb(const struct command *command, const struct verb *verb, int 
 	_cleanup_machine_ struct machine machine = {.platform = NULL};
 	int r;
 
-	r = machine_open(&machine, command, &opt.platform, UNTORN_BUS_CREATE);
+	r = machine_open(&machine, command, &opt.platform, 0);
 	if (r < 0)
 		return r;
 	r = act_on(&machine, verb, nargs, args);

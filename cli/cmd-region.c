@@ -31,7 +31,7 @@ static int run_verb(const struct command *command, const char *done_text, int (*
 	size_t done = 0;
 	int r;
 
-	r = machine_open(&machine, command, &opt.platform, UNTORN_BUS_CREATE);
+	r = machine_open(&machine, command, &opt.platform, 0);
 	if (r < 0)
 		return r;
 	if (select_devices(&machine, UNTORN_DEVICE_REGION, &opt.filter, nargs, args, &list) < 0)
