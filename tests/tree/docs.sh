@@ -47,7 +47,7 @@ awk '/^```c$/ && !done {inside = 1; next} /^```$/ && inside {exit} inside' "$sou
 diff -u "$source_dir/examples/count-runs.c" program.c || fail "README.md and examples/count-runs.c differ"
 
 # Commands of the README.
-grep -oE '\buntorn [a-z]+' "$source_dir/README.md" | sort -u | while read -r _ command; do
+grep -oE '\buntorn [a-z][a-z-]*' "$source_dir/README.md" | sort -u | while read -r _ command; do
 	[[ -e $source_dir/cli/man/untorn-$command.1 ]] || fail "README.md: there is no command untorn $command"
 done
 

@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# The tour of the README is what happens: each command of its console block is run, and prints what stands there. Lines that depend on the
-# file system below or on the lane that was free are not compared.
+# The tours of the README are what happens: each command of its console blocks is run, one after the other in one folder, and prints what
+# stands there. Lines that depend on the file system below or on the lane that was free are not compared.
 
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/functions.sh"
-requires untorn nbdkit nbdcopy
+requires untorn nbdkit nbdcopy jq
 
 console() {
-	awk '/^```console$/ && !done {inside = 1; next} /^```$/ && inside {exit} inside' "$source_dir/README.md"
+	awk '/^```console$/ {inside = 1; next} /^```$/ {inside = 0} inside' "$source_dir/README.md"
 }
 
 run_commands() {
@@ -25,6 +25,6 @@ steady() {
 }
 
 console | steady >expected
-(($(grep -c '^\$ ' expected) > 4)) || fail "README.md has no tour"
+(($(grep -c '^\$ ' expected) > 12)) || fail "README.md has no tours"
 run_commands | steady >seen
-diff -u expected seen || fail "the tour of README.md is not what happens"
+diff -u expected seen || fail "a tour of README.md is not what happens"
