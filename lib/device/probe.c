@@ -34,13 +34,23 @@ struct target {
 
 /* ------------------------------------------------------------------- checks ----------------------------------------------- */
 
+static bool is_blk_sector_size(uint64_t size)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(namespace_sizes_blk); i++) {
+		if (namespace_sizes_blk[i] == size)
+			return true;
+	}
+	return false;
+}
+
+/* A label may say any sector size. Where the bytes of a disk lie depends on it for blk only. */
 static bool is_configured(const struct namespace *ns)
 {
 	switch (ns->nstype) {
 	case UNTORN_NSTYPE_PMEM:
 		return ns->has_uuid;
 	case UNTORN_NSTYPE_BLK:
-		return ns->has_uuid && ns->sector_size > 0;
+		return ns->has_uuid && is_blk_sector_size(ns->sector_size);
 	default:
 		return true;
 	}
@@ -55,6 +65,9 @@ static int check_namespace(const struct target *t)
 		device_set_problem(t->device, "a dimm of %s is locked: unlock it first", region->dev.name);
 		return -EACCES;
 	}
+	if (t->ns->nstype == UNTORN_NSTYPE_BLK && t->ns->sector_size > 0 && !is_blk_sector_size(t->ns->sector_size))
+		device_set_problem(t->device, "%s has sectors of %llu bytes, which no disk can have: set sector_size",
+				   t->ns->dev.name, (unsigned long long)t->ns->sector_size);
 	return t->ns->size < PAGE || !is_configured(t->ns) ? -ENODEV : 0;
 }
 
