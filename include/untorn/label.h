@@ -86,7 +86,12 @@ uint32_t untorn_label_nslot(enum untorn_label_version version, uint64_t size);
  */
 int untorn_label_init(struct untorn_label_area *area, enum untorn_label_version version, unsigned flags);
 
-/* The raw bytes of the area. Writing reloads the index. off + len beyond the area: -ERANGE. -EROFS, -EIO. */
+/*
+ * The raw bytes of the area. Writing reloads the index. off + len beyond the area: -ERANGE. -EROFS, -EIO.
+ *
+ * What covers both index blocks counts at once: zeroing leaves the old labels or none; writing leaves the old ones, none, or
+ * the new ones. A smaller part is not atomic.
+ */
 int untorn_label_read(struct untorn_label_area *area, uint64_t off, void *buf, size_t len);
 int untorn_label_write(struct untorn_label_area *area, uint64_t off, const void *buf, size_t len);
 int untorn_label_zero(struct untorn_label_area *area, uint64_t off, uint64_t len);
@@ -141,8 +146,10 @@ int untorn_label_next_active(struct untorn_label_area *area, uint32_t slot, stru
 	X(COOKIE, "label-cookie", "the label belongs to another interleave set and is skipped")                        \
 	X(TYPE, "label-type", "the label belongs to another kind of region and is skipped")                            \
 	X(WINDOW, "label-window", "the label's DPA range leaves its mapping: the region is refused")                   \
-	X(INCOMPLETE, "label-incomplete", "labels of the namespace are missing: the region is refused")                \
-	X(DISAGREE, "label-disagree", "labels of one namespace contradict each other: the region is refused")          \
+	X(INCOMPLETE, "label-incomplete",                                                                              \
+	  "labels of the namespace are missing: the region is refused, or it is left out")                             \
+	X(DISAGREE, "label-disagree",                                                                                  \
+	  "labels of one namespace contradict each other: the first counts, or the region is refused")                 \
 	X(INTERRUPTED, "label-interrupted", "a power cut interrupted an update of the set: it is finished on opening") \
 	X(MEDIA, "media-error", "this part of the area cannot be read")
 
@@ -253,8 +260,8 @@ struct untorn_label_namespace {
 
 /*
  * Read the labels of a set and call found for each namespace, in order of the first mapping's DPA, and finding for
- * everything that was skipped or refused (either may be NULL). Labels whose DPA lies outside the windows belong to other
- * regions and are passed over silently.
+ * everything that was skipped or refused (either may be NULL), also what untorn_label_check() finds in each area. Labels whose
+ * DPA lies outside the windows belong to other regions and are passed over silently.
  *
  * An update that a power cut interrupted is recognised by the updating flag: the set is reported as it will be once it is
  * finished (INTERRUPTED); nothing is written. SPEC 9.7.
@@ -266,21 +273,28 @@ int untorn_label_assemble(const struct untorn_label_set *set,
 			  int (*found)(void *arg, const struct untorn_label_namespace *ns),
 			  untorn_label_finding_fn finding, void *arg);
 
-/* Write what an interrupted update still lacks. Nothing to do: 0. -EUCLEAN as assemble; -EROFS, -EIO, -ENOSPC. */
+/*
+ * Write what an interrupted update still lacks, and free what is left of a namespace that was half made or half removed. Nothing
+ * to do, or no index: 0. -EUCLEAN as assemble; -EROFS, -EIO, -ENOMEM; -ENOSPC: an area without any free slot.
+ */
 int untorn_label_finish(const struct untorn_label_set *set);
 
 /*
- * Write the labels of ns and free those of old_uuid (NULL: ns->uuid): create, rename, resize and relabel are all this. Areas
- * without an index are initialised first, as v1.2, all or none of the set having one.
+ * Write the labels of ns and free those of old_uuid (NULL: ns->uuid): create, rename, resize and relabel are all this. Begins with
+ * untorn_label_finish(). Areas without an index are initialised, in the version that the others have, or v1.2.
  * ways = 1: atomic. ways > 1: mapping after mapping with the updating flag, then again without.
  *
- * -EINVAL: extents that are not as above, or overlap a label in use of another namespace; -ENXIO: an area with no usable
- * index or no free slot; -ENOSPC: it would take the last free slot of an area; -EROFS, -EIO. SPEC 9.6.
+ * -EINVAL: extents that are not as above, or overlap a label in use of another namespace; a uuid that another one has; an
+ * UNKNOWN abstraction where there is none to keep; -ENXIO: an area with no usable index or no free slot, several versions, or
+ * no cookie; -ENOSPC: it would take the last free slot of an area; -EUCLEAN as assemble; -EROFS, -EIO, -ENOMEM. SPEC 9.6.
  */
 int untorn_label_put(const struct untorn_label_set *set, const struct untorn_label_namespace *ns,
 		     const uint8_t *old_uuid);
 
-/* Free the labels of uuid; 0 also when there are none. ways > 1: first marked as updating everywhere. -EROFS, -EIO. */
+/*
+ * Free the labels of uuid; 0 also when there are none. ways > 1: first marked as updating everywhere. Works on a set that is
+ * refused, too: that mends it. -EROFS, -EIO, -ENOMEM.
+ */
 int untorn_label_remove(const struct untorn_label_set *set, const uint8_t *uuid);
 
 #ifdef __cplusplus

@@ -196,8 +196,6 @@ int untorn_label_finish(const struct untorn_label_set *set)
 	if (!set_is_sound(set))
 		return -EINVAL;
 	r = state_read(set, (struct label_report){0}, &state);
-	if (r == 0 && state.nindex == 0)
-		r = -ENXIO;
 	if (r == 0 && state.refused)
 		r = -EUCLEAN;
 	for (size_t i = 0; i < state.ngroups && r == 0; i++)
@@ -522,7 +520,7 @@ int untorn_label_put(const struct untorn_label_set *set, const struct untorn_lab
 	if (r < 0)
 		return r;
 	r = untorn_label_finish(set);
-	if (r < 0 && r != -ENXIO)
+	if (r < 0)
 		return r;
 	r = state_read(set, (struct label_report){0}, &p.state);
 	if (r < 0)
@@ -571,8 +569,6 @@ int untorn_label_remove(const struct untorn_label_set *set, const uint8_t *uuid)
 	int r = untorn_label_finish(set);
 
 	/* A set that is refused is mended by removing what is wrong in it. */
-	if (r == -ENXIO)
-		return 0;
 	if (r < 0 && r != -EUCLEAN)
 		return r;
 	r = state_read(set, (struct label_report){0}, &state);
