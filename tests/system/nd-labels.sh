@@ -151,6 +151,42 @@ assert_jq '.[0].label[] | select(.state == "ignored").fault' checksum
 on 1 check-labels nmem0
 assert_match "finding" "$out" "nmem0: error label-checksum: .*\(slot $slot, "
 
+# Sizes for people, as ndctl printed them for the same labels.
+cat >sizes <<'SIZES'
+0 0
+4096 4096
+5119999 5119999
+5120000 4.88 MiB (5.12 MB)
+5242880 5.00 MiB (5.24 MB)
+5248122 5.00 MiB (5.25 MB)
+5248123 5.01 MiB (5.25 MB)
+15683584 14.96 MiB (15.68 MB)
+134086656 127.88 MiB (134.09 MB)
+987654321 941.90 MiB (987.65 MB)
+2147483647 2048.00 MiB (2147.48 MB)
+2147483648 2.00 GiB (2.15 GB)
+10737418240 10.00 GiB (10.74 GB)
+1999999999999 1862.65 GiB (2000.00 GB)
+2199023255551 2048.00 GiB (2199.02 GB)
+2199023255552 2.00 TiB (2.20 TB)
+5629499534213120 5120.00 TiB (5629.50 TB)
+SIZES
+python3 - <<'PYTHON'
+import struct
+
+# Freed v1.1 labels, one for each size: they are shown without being believed.
+with open("sizes") as f:
+    sizes = [int(line.split()[0]) for line in f]
+with open("freed.img", "wb") as f:
+    for slot, size in enumerate(sizes):
+        f.write(struct.pack("<16s64sIHHQQQQII", b"u" * 16, b"n", 0, 1, 0, 0, 0, 0, size, slot, 0))
+PYTHON
+rm -f nv.img
+on 0 init-labels nmem0 -V 1.1
+on 0 write-labels nmem0 -i freed.img -O 512
+on 0 read-labels nmem0 -u
+assert_equal "sizes" "$(jq -r '.[0].label[].rawsize' <<<"$out")" "$(cut -d ' ' -f 2- sizes)"
+
 # ------------------------------------------------------------------- several DIMMs
 
 rm nv.img
