@@ -205,18 +205,33 @@ int untorn_btt_device_set_namespace(struct untorn_device *device, const char *na
 	return r;
 }
 
+struct untorn_device *btt_get_namespace(struct btt *btt)
+{
+	struct untorn_device *ns = NULL;
+
+	bus_lock(btt->dev.bus);
+	if (btt->ns)
+		ns = untorn_device_get(&btt->ns->dev);
+	bus_unlock(btt->dev.bus);
+	return ns;
+}
+
 int untorn_btt_device_namespace(struct untorn_device *device, struct untorn_device **ret_namespace)
 {
-	struct namespace *ns;
+	struct untorn_device *ns;
+	int r;
 
 	if (!device_is_btt(device))
 		return -EINVAL;
-	bus_lock(device->bus);
-	ns = to_btt(device)->ns;
-	if (ns)
-		*ret_namespace = untorn_device_get(&ns->dev);
-	bus_unlock(device->bus);
-	return ns ? 0 : -ENOENT;
+	r = device_lock(device);
+	if (r < 0)
+		return r;
+	ns = btt_get_namespace(to_btt(device));
+	device_unlock(device);
+	if (!ns)
+		return -ENOENT;
+	*ret_namespace = ns;
+	return 0;
 }
 
 /* ------------------------------------------------------------------- what it is ------------------------------------------- */
@@ -224,20 +239,23 @@ int untorn_btt_device_namespace(struct untorn_device *device, struct untorn_devi
 int untorn_btt_device_get_info(struct untorn_device *device, struct untorn_btt_device_info *ret_info)
 {
 	const struct btt *btt = to_btt(device);
+	int r;
 
 	if (!device_is_btt(device))
 		return -EINVAL;
+	r = device_lock_reconfig(device);
+	if (r < 0)
+		return r;
 	*ret_info = (struct untorn_btt_device_info){
 		.bound = device_is_bound(device),
 		.size = atomic_load(&btt->size),
 	};
-	bus_lock(device->bus);
 	ret_info->has_uuid = btt->has_uuid;
 	memcpy(ret_info->uuid, btt->uuid, UUID_LEN);
 	ret_info->sector_size = btt->sector_size;
 	if (btt->ns)
 		memcpy(ret_info->ns, btt->ns->dev.name, sizeof(ret_info->ns));
-	bus_unlock(device->bus);
+	device_unlock_reconfig(device);
 	return 0;
 }
 

@@ -463,6 +463,8 @@ static inline struct region *btt_region(const struct btt *btt)
  * claimed, or BTT support is compiled out. S2, S15.
  */
 struct btt *btt_new(struct region *region, struct namespace *ns);
+/* The namespace that it has, referenced; NULL: none. Takes the bus lock. */
+struct untorn_device *btt_get_namespace(struct btt *btt);
 bool device_is_btt(const struct untorn_device *device); /* false when BTT support is compiled out */
 extern const uint32_t btt_sizes[7];
 

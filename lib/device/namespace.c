@@ -325,9 +325,15 @@ int untorn_namespace_set_holder_class(struct untorn_device *device, enum untorn_
 /* Without a lock, and whoever holds the namespace: it counts at the next probe. S63 */
 int untorn_namespace_set_force_raw(struct untorn_device *device, bool force_raw)
 {
+	int r;
+
 	if (device->kind->type != UNTORN_DEVICE_NAMESPACE)
 		return -EINVAL;
+	r = device_lock(device);
+	if (r < 0)
+		return r;
 	atomic_store(&to_namespace(device)->force_raw, force_raw);
+	device_unlock(device);
 	return 0;
 }
 

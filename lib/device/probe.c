@@ -449,9 +449,9 @@ static int probe_claimed(struct untorn_device *device, struct namespace *ns)
 
 static int probe_btt(struct untorn_device *device)
 {
-	_cleanup_device_ struct untorn_device *ns = NULL;
+	_cleanup_device_ struct untorn_device *ns = btt_get_namespace(to_btt(device));
 
-	if (untorn_btt_device_namespace(device, &ns) < 0)
+	if (!ns)
 		return -ENODEV;
 	return probe_claimed(device, to_namespace(ns));
 }

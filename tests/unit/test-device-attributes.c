@@ -843,6 +843,106 @@ static void typed_calls(void **state)
 	untorn_device_put(dimm);
 }
 
+/* ------------------------------------------------- typed calls on the wrong device ----------------------------------------- */
+
+static const uint8_t some_uuid[16] = {1};
+
+static int ignore_finding(void *arg, const struct untorn_label_finding *finding)
+{
+	(void)arg, (void)finding;
+	return 0;
+}
+
+/* Every call that is for one type of device. */
+#define TYPED_CALLS(X)                                                                               \
+	X(DIMM, untorn_dimm_get_info(x, &(struct untorn_dimm_info){0}))                              \
+	X(DIMM, untorn_dimm_label_size(x, &(uint64_t){0}))                                           \
+	X(DIMM, untorn_dimm_label_read(x, 0, &(char){0}, 1))                                         \
+	X(DIMM, untorn_dimm_label_write(x, 0, &(char){0}, 1))                                        \
+	X(DIMM, untorn_dimm_label_zero(x, 0, 1))                                                     \
+	X(DIMM, untorn_dimm_label_init(x, UNTORN_LABEL_V1_2, 0))                                     \
+	X(DIMM, untorn_dimm_label_check(x, ignore_finding, NULL))                                    \
+	X(DIMM, untorn_dimm_label_info(x, &(struct untorn_label_area_info){0}))                      \
+	X(DIMM, untorn_dimm_label_get(x, 0, &(struct untorn_label){0}))                              \
+	X(REGION, untorn_region_get_info(x, &(struct untorn_region_info){0}))                        \
+	X(REGION, untorn_region_get_mapping(x, 0, &(struct untorn_mapping_info){0}))                 \
+	X(REGION, untorn_region_set_align(x, 4096))                                                  \
+	X(REGION, untorn_region_set_read_only(x, true))                                              \
+	X(REGION, untorn_region_namespace_seed(x, &(struct untorn_device *){0}))                     \
+	X(REGION, untorn_region_btt_seed(x, &(struct untorn_device *){0}))                           \
+	X(NAMESPACE, untorn_namespace_get_info(x, &(struct untorn_namespace_info){0}))               \
+	X(NAMESPACE, untorn_namespace_holder(x, &(struct untorn_device *){0}))                       \
+	X(NAMESPACE, untorn_namespace_set_uuid(x, some_uuid))                                        \
+	X(NAMESPACE, untorn_namespace_set_size(x, 0))                                                \
+	X(NAMESPACE, untorn_namespace_set_alt_name(x, "x"))                                          \
+	X(NAMESPACE, untorn_namespace_set_sector_size(x, 512))                                       \
+	X(NAMESPACE, untorn_namespace_set_holder_class(x, UNTORN_CLASS_NONE))                        \
+	X(NAMESPACE, untorn_namespace_set_force_raw(x, true))                                        \
+	X(NAMESPACE, untorn_namespace_rw_bytes(x, 0, &(char){0}, 1, false))                          \
+	X(NAMESPACE, untorn_namespace_media(x, &(struct untorn_media *){0}))                         \
+	X(NAMESPACE, untorn_namespace_btt_layout(x, &(enum untorn_btt_layout){0}, (uint8_t[16]){0})) \
+	X(BTT, untorn_btt_device_get_info(x, &(struct untorn_btt_device_info){0}))                   \
+	X(BTT, untorn_btt_device_set_uuid(x, some_uuid))                                             \
+	X(BTT, untorn_btt_device_set_sector_size(x, 512))                                            \
+	X(BTT, untorn_btt_device_set_namespace(x, ""))                                               \
+	X(BTT, untorn_btt_device_namespace(x, &(struct untorn_device *){0}))
+
+/* What is constant, whether the device is there or not. */
+#define CONSTANT_CALLS(X)                                                                    \
+	X(NAMESPACE, untorn_namespace_sector_sizes(x, &(const uint32_t *){0}, &(size_t){0})) \
+	X(BTT, untorn_btt_device_sector_sizes(x, &(const uint32_t *){0}, &(size_t){0}))
+
+/* On each device of d that is not of its type, -EINVAL; on x of its type when gone is set, -ENODEV. */
+#define CHECK_TYPE(expected, call)                             \
+	if (untorn_device_type(x) != UNTORN_DEVICE_##expected) \
+		assert_result(call, -EINVAL);
+#define CHECK_GONE(expected, call)                             \
+	if (untorn_device_type(x) == UNTORN_DEVICE_##expected) \
+		assert_result(call, -ENODEV);
+
+static void typed_calls_on_wrong_types(void **state)
+{
+	static const char *const names[] = {"ndbus0", "nmem0", "region0", "namespace0.0", "btt0.0"};
+	struct devices *d = devices_new(LABELLED);
+	struct untorn_device *x;
+	struct untorn_disk *disk;
+
+	(void)state;
+	for (unsigned i = 0; i < COUNT(names); i++) {
+		x = find(d, names[i]);
+		TYPED_CALLS(CHECK_TYPE)
+		CONSTANT_CALLS(CHECK_TYPE)
+		if (i < 3)
+			assert_result(untorn_disk_open(x, &disk), -EINVAL);
+		untorn_device_put(x);
+	}
+}
+
+/* A reference to what is no longer there is still good for being refused. */
+static void typed_calls_on_gone_devices(void **state)
+{
+	struct devices *d = devices_new(LABELLED);
+	struct untorn_device *gone[2] = {find(d, "namespace0.0"), find(d, "btt0.0")}, *x, *child = NULL;
+	struct untorn_attr_info info;
+	struct untorn_disk *disk;
+	unsigned index = 0;
+
+	(void)state;
+	assert_unbind(d, 0, "nd_region", "region0");
+	for (unsigned i = 0; i < COUNT(gone); i++) {
+		x = gone[i];
+		TYPED_CALLS(CHECK_GONE)
+		assert_result(untorn_attr_next(x, &index, &info), -ENODEV);
+		assert_result(untorn_attr_info(x, "uuid", &info), -ENODEV);
+		assert_result(untorn_device_enable(x), -ENODEV);
+		assert_result(untorn_device_disable(x), -ENODEV);
+		assert_result(untorn_disk_open(x, &disk), -ENODEV);
+		assert_result(untorn_device_next(x, UNTORN_DEVICE_BTT, &child), -ENOENT);
+		assert_null(untorn_device_driver(x));
+		untorn_device_put(x);
+	}
+}
+
 /* An event that is asked for again; nobody listens. */
 static void uevents(void **state)
 {
@@ -879,6 +979,8 @@ int main(void)
 		device_test(ends_of_texts),
 		device_test(typed_calls),
 		device_test(uevents),
+		device_test(typed_calls_on_wrong_types),
+		device_test(typed_calls_on_gone_devices),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

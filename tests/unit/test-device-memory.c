@@ -5,11 +5,18 @@
  */
 #include "devices.h"
 
+#include <stdatomic.h>
+
 /* How many more allocations of this thread succeed; negative: all. */
 static _Thread_local int budget = -1;
 
+/* The same for all threads together, the bus's own included. */
+static _Atomic int budget_of_all = -1;
+
 static bool fails(void)
 {
+	if (atomic_load(&budget_of_all) >= 0)
+		return atomic_fetch_sub(&budget_of_all, 1) == 0;
 	return budget >= 0 && budget-- == 0;
 }
 
@@ -215,6 +222,31 @@ static void delete_store(void **state)
 	assert_true(fail_each(state, with_namespace, delete_namespace, check_delete) > 0);
 }
 
+/* Every attribute that can be read. */
+static void shows(void **state)
+{
+	static const char *const names[] = {"ndbus0", "nmem0", "region0", "namespace0.0", "btt0.0"};
+	struct devices *d = with_namespace();
+	char text[UNTORN_ATTR_SIZE];
+	struct untorn_attr_info info;
+	size_t len;
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		struct untorn_device *device = find(d, names[i]);
+		unsigned index = 0;
+
+		while (untorn_attr_next(device, &index, &info) == 0) {
+			if (!(info.mode & 0444))
+				continue;
+			budget = 0;
+			assert_result(untorn_attr_show(device, info.name, text, sizeof(text), &len), -ENOMEM);
+			budget = -1;
+		}
+		untorn_device_put(device);
+	}
+}
+
 /* ------------------------------------------------------------ probes ------------------------------------------------------- */
 
 static int bind_namespace(struct devices *d)
@@ -390,6 +422,35 @@ static void opening(void **state)
 	assert_driver(d, devices_holder(d, "namespace0.0"), "nd_pmem");
 }
 
+/* Devices that come up behind one's back may not: the rest does, and nothing is lost. */
+static void opening_behind_ones_back(void **state)
+{
+	struct devices *d = devices_new(INTERLEAVED);
+	bool failed = true;
+	int r;
+
+	(void)state;
+	configure_namespace(d, "namespace0.0", 1, 64 * MIB);
+	make_btt(d, "btt0.0", 2, 4096, "namespace0.0");
+	devices_close(d);
+	for (int n = 0; failed; n++) {
+		assert_true(n < 2000);
+		devices_describe_platform(d);
+		atomic_store(&budget_of_all, n);
+		r = untorn_bus_open(d->platform, 0, &d->bus);
+		if (r == 0)
+			devices_wait(d);
+		failed = atomic_exchange(&budget_of_all, -1) < 0;
+		assert_true(r == 0 || (failed && r == -ENOMEM));
+		devices_close(d);
+		devices_open(d);
+		assert_sound(d);
+		assert_driver(d, devices_holder(d, "namespace0.0"), "nd_pmem");
+		devices_close(d);
+	}
+	devices_open(d);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -398,11 +459,13 @@ int main(void)
 		device_test(size_store),
 		device_test(rename_store),
 		device_test(delete_store),
+		device_test(shows),
 		device_test(s49_no_memory_in_the_media_probe),
 		device_test(s74_no_memory_for_set_up),
 		device_test(s88_no_memory_for_a_seed),
 		device_test(region_probe),
 		device_test(opening),
+		device_test(opening_behind_ones_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

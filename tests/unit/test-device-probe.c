@@ -33,6 +33,30 @@ static struct devices *with_btt_on_media(enum devices_platform kind)
 	return d;
 }
 
+/* The device says why it is not up, and names it. */
+static void assert_problem(struct devices *d, const char *name, const char *word)
+{
+	struct untorn_device *device = find(d, name);
+	char text[300] = "", cut[8];
+
+	assert_result(untorn_device_problem(device, text, sizeof(text)), 0);
+	if (!strstr(text, word))
+		fail_msg("the problem of %s is '%s'", name, text);
+	assert_result(untorn_device_problem(device, cut, sizeof(cut)), 0);
+	assert_int_equal(strlen(cut), sizeof(cut) - 1);
+	assert_memory_equal(text, cut, sizeof(cut) - 1);
+	untorn_device_put(device);
+}
+
+static void assert_no_problem(struct devices *d, const char *name)
+{
+	struct untorn_device *device = find(d, name);
+	char text[300];
+
+	assert_result(untorn_device_problem(device, text, sizeof(text)), -ENOENT);
+	untorn_device_put(device);
+}
+
 /* The info block of namespace0.0, which lies at the start of nmem0. */
 static void get_info_block(struct devices *d, uint8_t block[4096])
 {
@@ -247,6 +271,7 @@ static void s67_namespace_still_bound(void **state)
 	assert_bind(d, -EBUSY, "nd_pmem", "btt0.0");
 	assert_driver(d, "namespace0.0", "nd_pmem");
 	assert_driver(d, "btt0.0", NULL);
+	assert_problem(d, "btt0.0", "namespace0.0");
 }
 
 /* Make another device, or nobody, the one that claims namespace0.0; NULL: the btt that did. */
@@ -309,7 +334,6 @@ static void locked_dimm(void **state)
 {
 	struct devices *d = with_namespace();
 	struct untorn_device *dimm = find(d, "nmem0");
-	char text[200];
 
 	(void)state;
 	bus_lock(d->bus);
@@ -322,10 +346,7 @@ static void locked_dimm(void **state)
 	configure_btt(d, "btt0.0", 2, 4096, "namespace0.0");
 	assert_bind(d, -ENXIO, "nd_pmem", "namespace0.0");
 	assert_bind(d, -EACCES, "nd_pmem", "btt0.0");
-	untorn_device_put(dimm);
-	dimm = find(d, "btt0.0");
-	assert_result(untorn_device_problem(dimm, text, sizeof(text)), 0);
-	assert_non_null(strstr(text, "locked"));
+	assert_problem(d, "btt0.0", "locked");
 	untorn_device_put(dimm);
 }
 
@@ -430,8 +451,10 @@ static void s77_binding_a_btt(void **state)
 	assert_bind(d, -ENODEV, "nd_pmem", "btt0.0");
 	assert_store(d, 0, "btt0.0", "uuid", uuid_text(2));
 	assert_bind(d, -ENODEV, "nd_pmem", "btt0.0");
+	assert_problem(d, "btt0.0", "sector_size");
 	assert_store(d, 0, "btt0.0", "sector_size", "4096");
 	assert_bind(d, 0, "nd_pmem", "btt0.0");
+	assert_no_problem(d, "btt0.0");
 	disk = disk_of(d, "btt0.0");
 	untorn_disk_get_info(disk, &info);
 	assert_string_equal(info.name, "pmem0s");
@@ -450,6 +473,7 @@ static void exactly_16_mib(void **state)
 	configure_namespace(d, "namespace0.0", 1, 16 * MIB);
 	configure_btt(d, "btt0.0", 2, 4096, "namespace0.0");
 	assert_bind(d, -ENXIO, "nd_pmem", "btt0.0");
+	assert_problem(d, "btt0.0", "too small");
 	assert_store(d, 0, "btt0.0", "namespace", "\n");
 	assert_store(d, 0, "namespace0.0", "holder_class", "btt");
 	configure_btt(d, "btt0.0", 2, 4096, "namespace0.0");
@@ -505,8 +529,6 @@ static void damage_flog(struct devices *d)
 static void s80_failed_probes_free_everything(void **state)
 {
 	struct devices *d = with_btt_on_media(LABELLED);
-	char text[200];
-	struct untorn_device *btt;
 
 	(void)state;
 	devices_close(d);
@@ -515,10 +537,7 @@ static void s80_failed_probes_free_everything(void **state)
 	assert_bind(d, -ENXIO, "nd_pmem", "namespace0.0");
 	for (unsigned i = 0; i < 3; i++)
 		assert_bind(d, -ENOMEM, "nd_pmem", "btt0.1");
-	btt = find(d, "btt0.1");
-	assert_result(untorn_device_problem(btt, text, sizeof(text)), 0);
-	assert_true(strlen(text) > 10);
-	untorn_device_put(btt);
+	assert_problem(d, "btt0.1", "damaged");
 	/* Nothing is held: the memory can be bound as something else. */
 	assert_store(d, 0, "btt0.1", "namespace", "\n");
 	devices_wait(d);
@@ -593,6 +612,7 @@ static void read_only_region_makes_no_metadata(void **state)
 	assert_store(d, 0, "region0", "read_only", "1");
 	configure_btt(d, "btt0.0", 2, 4096, "namespace0.0");
 	assert_bind(d, -ENOMEM, "nd_pmem", "btt0.0");
+	assert_problem(d, "btt0.0", "read-only");
 	assert_store(d, 0, "region0", "read_only", "0");
 	assert_bind(d, 0, "nd_pmem", "btt0.0");
 	assert_unbind(d, 0, "nd_pmem", "btt0.0");
