@@ -144,19 +144,24 @@ static bool label_takes(struct untorn_device *ns, uint64_t sector_size)
 	return untorn_namespace_sector_sizes(ns, &values, &n) == 0 && is_in(sector_size, values, n);
 }
 
+/* Without labels, and under labels of version 1.1, a volume has version 1.1. Areas without labels get version 1.2. */
+static bool is_version_1_1(const struct plan *plan)
+{
+	_cleanup_device_ struct untorn_device *dimm = NULL;
+	struct untorn_mapping_info mapping;
+	struct untorn_dimm_info info;
+
+	if (!plan->is_labelled)
+		return true;
+	return untorn_region_get_mapping(plan->region, 0, &mapping) == 0 &&
+	       untorn_bus_find(untorn_device_bus(plan->region), mapping.dimm, &dimm) == 0 &&
+	       untorn_dimm_get_info(dimm, &info) == 0 && info.label_version == UNTORN_LABEL_V1_1;
+}
+
 /* Bytes that a volume needs: 16 MiB, with version 1.1 behind a page that is not used. */
 static uint64_t smallest_volume(const struct plan *plan)
 {
-	struct untorn_mapping_info mapping;
-	struct untorn_device *dimm;
-	struct untorn_dimm_info info = {.label_version = UNTORN_LABEL_NONE};
-
-	if (plan->is_labelled && untorn_region_get_mapping(plan->region, 0, &mapping) == 0 &&
-	    untorn_bus_find(untorn_device_bus(plan->region), mapping.dimm, &dimm) == 0) {
-		untorn_dimm_get_info(dimm, &info);
-		untorn_device_put(dimm);
-	}
-	return (UINT64_C(16) << 20) + (info.label_version == UNTORN_LABEL_V1_2 ? 0 : 4096);
+	return (UINT64_C(16) << 20) + (is_version_1_1(plan) ? 4096 : 0);
 }
 
 /* Sizes that no region of that kind takes. Returns 0, or -EINVAL after a sentence. */
@@ -608,13 +613,47 @@ static int check_victim(struct untorn_device *ns, const struct untorn_namespace_
 	return 0;
 }
 
+/* In its place, with or without labels. */
+static int remake(struct plan *plan, const struct untorn_namespace_info *info,
+		  const struct untorn_region_info *region_info, struct json_object *list)
+{
+	int r = inherit(plan, info);
+
+	if (r == 0 && !plan->is_labelled && (opt.name || opt.uuid.given || plan->size != info->size)) {
+		print_error("%s: without labels it can have no %s", untorn_device_name(plan->ns),
+			    opt.name         ? "name"
+			    : opt.uuid.given ? "uuid"
+					     : "other size");
+		r = -EINVAL;
+	}
+	if (r == 0)
+		r = check_sizes(plan, region_info);
+	if (r == 0)
+		r = namespace_disable(plan->ns);
+	return r < 0 ? r : create(plan, list);
+}
+
+/* A label-less namespace gives way to one with labels. */
+static int replace(const struct machine *machine, struct untorn_device *region,
+		   const struct untorn_namespace_info *info, struct json_object *list)
+{
+	struct reason reason = {""};
+	int r;
+
+	if (!opt.mode)
+		opt.mode = strcmp(info->mode, "safe") == 0 ? "sector" : "raw";
+	r = create_in_unlabelled(machine, region, &reason, list);
+	if (*reason.text)
+		print_error("%s", reason.text);
+	return r;
+}
+
 static int reconfigure_in(const struct machine *machine, struct untorn_device *ns, struct untorn_device *region,
 			  struct json_object *list)
 {
 	struct plan plan;
 	struct untorn_namespace_info info;
 	struct untorn_region_info region_info;
-	struct reason reason = {""};
 	int r;
 
 	begin_plan(&plan, region);
@@ -630,29 +669,9 @@ static int reconfigure_in(const struct machine *machine, struct untorn_device *n
 	if (r < 0)
 		return r;
 	plan.is_labelled = info.nstype != UNTORN_NSTYPE_IO;
-	if (!plan.is_labelled && opt.autolabel && autolabel_is_possible(machine, region)) {
-		if (!opt.mode)
-			opt.mode = strcmp(info.mode, "safe") == 0 ? "sector" : "raw";
-		r = create_in_unlabelled(machine, region, &reason, list);
-	} else {
-		r = inherit(&plan, &info);
-		if (r == 0 && !plan.is_labelled && (opt.name || opt.uuid.given || plan.size != info.size)) {
-			print_error("%s: without labels it can have no %s", untorn_device_name(ns),
-				    opt.name         ? "name"
-				    : opt.uuid.given ? "uuid"
-						     : "other size");
-			r = -EINVAL;
-		}
-		if (r == 0)
-			r = check_sizes(&plan, &region_info);
-		if (r == 0)
-			r = namespace_disable(ns);
-		if (r == 0)
-			r = create(&plan, list);
-	}
-	if (*reason.text)
-		print_error("%s", reason.text);
-	return r;
+	if (!plan.is_labelled && opt.autolabel && autolabel_is_possible(machine, region))
+		return replace(machine, region, &info, list);
+	return remake(&plan, &info, &region_info, list);
 }
 
 static int reconfigure(const struct machine *machine, struct json_object *list)
