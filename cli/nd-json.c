@@ -170,6 +170,9 @@ struct json_object *region_to_json(struct untorn_device *region, unsigned flags)
 	json_add_text(object, "dev", untorn_device_name(region));
 	if (untorn_region_get_info(region, &info) < 0)
 		return object;
+	/* As ndctl: without labels, the one namespace has all of it. */
+	if (info.nstype == UNTORN_NSTYPE_IO)
+		info.available_size = info.max_available_extent = 0;
 	json_add_size(object, "size", info.size, flags);
 	json_add_size(object, "align", info.align, flags);
 	json_add_size(object, "available_size", info.available_size, flags);
