@@ -121,6 +121,20 @@ assert_jq '.[0].parent_uuid' 11111111-2222-3333-4444-555555555555
 assert_ok untorn check btt-labelless-4096.img
 assert_equal "data" "$(untorn export btt-labelless-4096.img - | md5)" "$before"
 
+# Several arenas get one uuid; a run that ended between them left a volume that does not open, and the next run finishes it.
+assert_ok untorn format large.img --size 1026G
+dd if=large.img of=first bs=4096 skip=1 count=1 status=none
+backup=$(untorn info large.img --json | jq '.[0].arenas[0].info2_offset')
+run_status 0 untorn write-infoblock -o large.img
+assert_json untorn info large.img --json
+assert_jq '.[0].arenas | length' 3
+dd if=first of=large.img bs=4096 seek=1 conv=notrunc status=none
+dd if=first of=large.img bs=4096 seek=$((backup / 4096)) conv=notrunc status=none
+assert_refused 1 "the BTT is damaged" untorn info large.img
+run_status 0 untorn write-infoblock -o large.img -u 01234567-89ab-4cde-8f01-23456789abcd
+assert_json untorn info large.img --json
+assert_jq '.[0].uuid' 01234567-89ab-4cde-8f01-23456789abcd
+
 assert_refused 1 "namespace0.2: no BTT found" untorn write-infoblock gamma "${v12[@]}"
 assert_refused 2 "--mode: 'fsdax' is not sector" untorn write-infoblock alpha -m fsdax "${v12[@]}"
 assert_refused 2 "--uuid is for one namespace" untorn write-infoblock all -u 01234567-89ab-4cde-8f01-23456789abcd "${v12[@]}"
