@@ -127,9 +127,12 @@ static bool bit_is_set(const uint8_t *index_block, uint32_t slot)
 /* Bits behind nslot have no meaning: some writers set them. */
 static uint32_t count_free(const uint8_t *index_block, uint32_t nslot)
 {
+	const uint8_t *bits = index_block + sizeof(struct label_index_block);
 	uint32_t n = 0;
 
-	for (uint32_t slot = 0; slot < nslot; slot++)
+	for (uint32_t i = 0; i < nslot / 8; i++)
+		n += (uint32_t)__builtin_popcount(bits[i]);
+	for (uint32_t slot = nslot & ~7u; slot < nslot; slot++)
 		n += bit_is_set(index_block, slot);
 	return n;
 }
