@@ -34,6 +34,8 @@ static int begin(struct untorn_device *device, bool writes, struct label_call *r
 		r = -EACCES;
 	else if (writes && call.dimm->busy > 0)
 		r = -EBUSY;
+	else if (writes && (device->bus->flags & UNTORN_BUS_READ_ONLY))
+		r = -EROFS;
 	else
 		r = untorn_label_open(platform->media, platform->size - platform->label_size, platform->label_size,
 				      &call.area);

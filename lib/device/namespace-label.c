@@ -77,6 +77,9 @@ int namespace_update_labels(struct namespace *ns)
 	r = region_label_set(namespace_region(ns), mappings, &set);
 	if (r < 0)
 		return r;
+	/* The media of the caller may well be writable. */
+	if (ns->dev.bus->flags & UNTORN_BUS_READ_ONLY)
+		return -EROFS;
 	return ns->size ? put_labels(ns, &set) : remove_labels(ns, &set);
 }
 
