@@ -82,7 +82,9 @@ static int found_finding(void *arg, const struct untorn_label_finding *finding)
 
 void labels_see(const struct labels *l, struct seen *ret_seen)
 {
-	memset(ret_seen, 0, sizeof(*ret_seen));
+	ret_seen->n = 0;
+	memset(ret_seen->findings, 0, sizeof(ret_seen->findings));
+	memset(&ret_seen->last, 0, sizeof(ret_seen->last));
 	ret_seen->r = untorn_label_assemble(&l->set, found, found_finding, ret_seen);
 }
 
@@ -98,14 +100,19 @@ static bool namespace_equal(const struct seen_namespace *a, const struct seen_na
 	return true;
 }
 
-bool seen_equal(const struct seen *a, const struct seen *b)
+bool seen_same(const struct seen *a, const struct seen *b)
 {
-	if (a->r != b->r || a->n != b->n)
+	if (a->n != b->n)
 		return false;
 	for (size_t i = 0; i < a->n; i++)
 		if (!namespace_equal(&a->ns[i], &b->ns[i]))
 			return false;
 	return true;
+}
+
+bool seen_equal(const struct seen *a, const struct seen *b)
+{
+	return a->r == b->r && seen_same(a, b);
 }
 
 const struct seen_namespace *seen_find(const struct seen *seen, uint8_t id)
@@ -318,7 +325,7 @@ int read_as_linux(const struct labels *l, struct seen *ret_seen)
 	struct dimm dimms[LABELS_WAYS];
 	unsigned labelling = 0;
 
-	memset(ret_seen, 0, sizeof(*ret_seen));
+	*ret_seen = (struct seen){0};
 	for (unsigned m = 0; m < l->set.nmapping; m++)
 		labelling += read_dimm(l->media->base + m * LABELS_STRIDE + LABELS_OFF, &dimms[m]);
 	if (labelling == 0)

@@ -61,6 +61,7 @@ struct untorn_label_namespace labels_namespace(const struct labels *l, uint8_t i
 					       uint64_t size, struct untorn_label_extent *extents);
 
 void labels_see(const struct labels *l, struct seen *ret_seen);
+bool seen_same(const struct seen *a, const struct seen *b); /* the namespaces */
 bool seen_equal(const struct seen *a, const struct seen *b);
 const struct seen_namespace *seen_find(const struct seen *seen, uint8_t id);
 void seen_print(const char *what, const struct seen *seen);
