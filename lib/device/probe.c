@@ -7,7 +7,7 @@
  *	a btt         claims a namespace that is not bound; opens the BTT there, or makes one where there is none
  *
  * What is on media decides. Existing metadata is used as it is found. A damaged BTT is left alone, to be mended; only where there is
- * no info block, or an intact one that belongs to another container, a new BTT is made.
+ * no info block, or an intact one that belongs to another container, and no backup says that this btt was here, a new BTT is made.
  *
  * A probe holds its device's lock. It takes what it needs under the bus lock, together with the medium, and works on that copy: while
  * the device is bound, or claimed, nobody changes the namespace.
@@ -357,9 +357,32 @@ static int format(const struct target *t)
 	}
 	/* Power cut in there: there is no BTT, and binding makes one again. */
 	r = untorn_btt_format(t->media, &options);
+	/* A backup alone would look like the rest of a BTT that was destroyed. */
+	if (r == -EIO || r == -ENOSPC)
+		untorn_btt_erase(t->media);
 	if (r < 0)
 		device_set_problem(t->device, "cannot make a BTT on %s: %s", t->ns->dev.name, untorn_strerror(r));
 	return r;
+}
+
+/*
+ * No info block is where it should be, but its backup is that of this very btt: it was destroyed, and making a new BTT would
+ * destroy the rest. A backup of another uuid is what an earlier volume has left.
+ */
+static int look_at_backup(const struct target *t, enum found *ret_found)
+{
+	uint64_t base = t->profile->base, len = round_down(min_u64(t->size - base, BTT_ARENA_MAX), BTT_BLOCK);
+	struct btt_info_block block;
+	struct btt_info info;
+	int r = info_read(t->media, base + len - BTT_BLOCK, &block);
+
+	if (r < 0 || info_fault(&block) != INFO_OK)
+		return r;
+	info_decode(&block, &info);
+	if (info_parent_ok(&info, t->profile, t->parent_uuid) &&
+	    memcmp(info.uuid, to_btt(t->device)->uuid, UUID_LEN) == 0)
+		*ret_found = FOUND_DAMAGED;
+	return 0;
 }
 
 /* Open the BTT on the namespace, or make it. */
@@ -373,9 +396,13 @@ static int open_volume(const struct target *t, struct untorn_btt **ret_volume)
 	enum found found = FOUND_NOTHING;
 	struct btt_info info;
 	int r = look_at_media(t->media, t->profile, t->parent_uuid, &found, &info);
+	bool is_first_bad = found == FOUND_DAMAGED;
 
+	if (r == 0 && found == FOUND_NOTHING)
+		r = look_at_backup(t, &found);
 	if (r == 0 && found == FOUND_DAMAGED) {
-		set_damaged(t, "checksum of the info block");
+		set_damaged(t,
+			    is_first_bad ? "checksum of the info block" : "only the backup of its info block is left");
 		return -EUCLEAN;
 	}
 	if (r == 0 && found == FOUND_NOTHING) {

@@ -130,6 +130,7 @@ static uint64_t sum_behind_info(struct untorn_media *media)
 /* A btt whose metadata cannot be read does not bind, and nothing is written over what may be there. */
 static void test_metadata_is_bad(void **state)
 {
+	static const uint8_t other_uuid[16] = {4, 5, 6};
 	struct bench b = new_bench();
 	struct untorn_device *btt = make_btt(&b);
 	uint64_t before;
@@ -142,8 +143,12 @@ static void test_metadata_is_bad(void **state)
 	assert_true(sum_behind_info(b.media) == before);
 	assert_problem(btt, untorn_strerror(EIO));
 	assert_null(untorn_device_driver(btt));
-	/* Zeros now: a new one is made. */
+	/* Zeros now: its backup tells that it was there. A new one is made when another is asked for. */
 	assert_int_equal(fault_media_set_bad(b.media, INFO_OFF, 4096, false), 0);
+	assert_int_equal(untorn_device_enable(btt), -ENOMEM);
+	assert_true(sum_behind_info(b.media) == before);
+	assert_problem(btt, "damaged");
+	assert_int_equal(untorn_btt_device_set_uuid(btt, other_uuid), 0);
 	assert_int_equal(untorn_device_enable(btt), 0);
 
 	assert_int_equal(untorn_device_disable(btt), 0);
@@ -209,11 +214,10 @@ static void test_format_fails(void **state)
 	for (unsigned after = 0; after < 3; after++) {
 		struct bench b = new_bench();
 		struct untorn_device *btt = make_btt(&b);
-		uint8_t zeros[4096] = {0};
 
 		(void)state;
 		assert_int_equal(untorn_device_disable(btt), 0);
-		assert_int_equal(untorn_media_write(b.media, INFO_OFF, zeros, sizeof(zeros)), 0);
+		assert_int_equal(untorn_btt_erase(b.media), 0);
 		fault_media_fail_drain(b.media, after);
 		assert_int_equal(untorn_device_enable(btt), -ENOMEM);
 		assert_problem(btt, "cannot make a BTT on namespace0.0");
