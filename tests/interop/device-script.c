@@ -15,9 +15,10 @@
  *	driver DEVICE                 what it is bound to
  *	attributes DEVICE             their names and modes
  *	children DEVICE               namespaces and btts
+ *	await NAMESPACE               wait until it is a disk, itself or through its btt
  *
  * A line is printed with its result; an errno is printed as strerror() says it. All that a line queued has happened before the
- * next one.
+ * next one, so there is never anything to await here; in Linux there is.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -160,7 +161,7 @@ static void run_line(struct untorn_bus *bus, char *line)
 	word = strsep(&rest, " ");
 	if (!word)
 		return; /* a comment, an empty line */
-	if (strcmp(verb, "#") == 0)
+	if (strcmp(verb, "#") == 0 || strcmp(verb, "await") == 0)
 		return;
 	if (strcmp(verb, "labels") == 0)
 		printf("  %s\n", result(init_labels(bus, word, rest)));

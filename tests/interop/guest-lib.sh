@@ -42,9 +42,28 @@ renumber() {
 	try ndctl enable-region all
 }
 
+# settle: wait until every namespace that has a size is a disk, itself or through its btt. Reading wait_probe is not enough: drivers
+# probe in the background. Until then ndctl leaves out namespaces whose btt has no size yet.
+settle() {
+	for namespace in /sys/bus/nd/devices/namespace*; do
+		[ "$(cat "$namespace/size")" = 0 ] || await "${namespace##*/}"
+	done
+}
+
+# await NAMESPACE: the same for one.
+await() {
+	tries=0
+	until device=$(cat "/sys/bus/nd/devices/$1/holder") && [ -e "/sys/bus/nd/devices/${device:-$1}/block" ]; do
+		tries=$((tries + 1))
+		[ $tries -lt 1000 ] || fail "$1 does not come up"
+		usleep 10000
+	done
+}
+
 # tell WORD: what ndctl lists, each line behind "WORD list: ", and the content of every disk of a labelled namespace:
 # "WORD data: N UUID MODE OFFSET SIZE MD5", N counting the --nvdimm, uuid and offset in its region being the namespace's.
 tell() {
+	settle
 	no_cache
 	ndctl list -DRNiv | sed "s/^/$1 list: /"
 	for namespace in /sys/bus/nd/devices/namespace*; do

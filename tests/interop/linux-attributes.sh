@@ -259,6 +259,7 @@ store btt@0.0 namespace
 children region@0
 show namespace@0.0 holder mode
 bind nd_pmem namespace@0.0
+await namespace@0.0
 children region@0
 show namespace@0.0 holder mode
 driver namespace@0.0
@@ -366,6 +367,7 @@ bind nd_region region@1
 bind nvdimm nmem1
 show nmem1 state available_slots
 bind nd_region region@1
+await namespace@1.0
 children region@1
 show namespace@1.0 uuid size holder_class mode
 SCRIPT
@@ -407,6 +409,7 @@ run() {
 		text=${line#store $device $attribute}
 		printf '%s\n' "${text# }" | write "$devices/$device/$attribute"
 		;;
+	await) await "$2" ;;
 	bind | unbind) echo "$3" | write "$drivers/$2/$1" ;;
 	probe) echo "$2" | write /sys/bus/nd/drivers_probe ;;
 	show)
@@ -435,6 +438,7 @@ run() {
 	esac
 }
 
+settle
 # Regions by their NVDIMMs.
 a=$(region 0) b=$(region 1)
 sed "s/@0/$a/g; s/@1/$b/g" /host/template >commands

@@ -67,12 +67,12 @@ create 0 -m sector -l 4096 -s 32M -n s4096
 create 0 -m raw -s 16M -n raw
 create 0 -m sector -l 520 -s 32M -n s520
 create 0 -m sector -l 4104 -s 32M -n s4104
-create 0 -m raw -s 32M
+create 0 -m raw -s 16M
 create 1 -m sector -l 512 -s 16M -n s512
 create 1 -m raw -s 32M -n wide-raw -u 01020304-0506-0708-090a-0b0c0d0e0f10
 create 1 -m sector -l 528 -s 16M -n s528
 create 1 -m sector -l 4160 -s 16M -n s4160
-create 1 -m sector -l 4224 -s 32M -n s4224
+create 1 -m sector -l 4224 -s 16M -n s4224
 create 1 -m sector -s 16M -n default
 for name in raw s4096 s520; do
 	fill 0 "$name"
