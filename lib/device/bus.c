@@ -221,15 +221,16 @@ int untorn_bus_open(struct untorn_platform *platform, unsigned flags, struct unt
 	r = bus_new(platform, flags, &bus);
 	if (r < 0) {
 		platform_close(platform);
-		return r;
+		return platform_fail(platform, r, "the devices cannot be made: %s", strerror(-r));
 	}
 	r = add_devices(bus);
 	untorn_bus_wait_probe(bus);
-	if (r < 0)
+	if (r < 0) {
 		untorn_bus_close(bus);
-	else
-		*ret_bus = bus;
-	return r;
+		return platform_fail(platform, r, "the devices cannot be made: %s", strerror(-r));
+	}
+	*ret_bus = bus;
+	return 0;
 }
 
 int untorn_bus_close(struct untorn_bus *bus)

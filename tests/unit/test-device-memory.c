@@ -451,6 +451,139 @@ static void opening_behind_ones_back(void **state)
 	devices_open(d);
 }
 
+/* ------------------------------------------------------------ a whole session ---------------------------------------------- */
+
+/* Whether what was wanted came of it. Afterwards everything is as if it had not been tried, or done. */
+static int make_namespace(struct untorn_bus *bus)
+{
+	struct untorn_device *ns;
+	uint8_t uuid[16];
+	int r = untorn_bus_find(bus, "namespace0.0", &ns);
+
+	uuid_bytes(1, uuid);
+	if (r < 0)
+		return r;
+	r = untorn_namespace_set_uuid(ns, uuid);
+	if (r == 0)
+		r = untorn_namespace_set_size(ns, 32 * MIB);
+	if (r == 0)
+		r = untorn_attr_store(ns, "alt_name", "short of memory", 15);
+	untorn_device_put(ns);
+	return r;
+}
+
+static int make_volume(struct untorn_bus *bus)
+{
+	static const uint8_t sector[4096] = {1, 2, 3};
+	struct untorn_device *region, *btt;
+	struct untorn_disk *disk;
+	uint8_t uuid[16];
+	int r = untorn_bus_find(bus, "region0", &region);
+
+	uuid_bytes(2, uuid);
+	if (r < 0)
+		return r;
+	r = untorn_region_btt_seed(region, &btt);
+	untorn_device_put(region);
+	if (r < 0)
+		return r;
+	r = untorn_btt_device_set_uuid(btt, uuid);
+	if (r == 0)
+		r = untorn_btt_device_set_sector_size(btt, 4096);
+	if (r == 0)
+		r = untorn_btt_device_set_namespace(btt, "namespace0.0");
+	if (r == 0)
+		r = untorn_device_enable(btt);
+	if (r == 0)
+		r = untorn_disk_open(btt, &disk);
+	if (r == 0) {
+		r = untorn_disk_pwrite(disk, sector, sizeof(sector), 4096, UNTORN_BTT_DURABLE);
+		untorn_disk_close(disk);
+	}
+	untorn_device_put(btt);
+	return r;
+}
+
+static int rebind_region(struct untorn_bus *bus)
+{
+	struct untorn_device *region;
+	int r = untorn_bus_find(bus, "region0", &region);
+
+	if (r < 0)
+		return r;
+	r = untorn_device_disable(region);
+	if (r == 0)
+		r = untorn_device_enable(region);
+	untorn_bus_wait_probe(bus);
+	untorn_device_put(region);
+	return r;
+}
+
+static int describe(struct devices *d)
+{
+	char text[2 * PATH_MAX];
+	int r = untorn_platform_new(&d->platform);
+
+	if (r < 0)
+		return r;
+	snprintf(text, sizeof(text), "%s/platform.json", d->dir);
+	return untorn_platform_load(d->platform, text);
+}
+
+/* Open, create, bind, write, unbind, bind, close. */
+static int session(struct devices *d)
+{
+	int r = describe(d), closed;
+
+	if (r == 0)
+		r = untorn_bus_open(d->platform, 0, &d->bus);
+	if (r == 0)
+		r = make_namespace(d->bus);
+	if (r == 0)
+		r = make_volume(d->bus);
+	if (r == 0)
+		r = rebind_region(d->bus);
+	if (r == -ENOMEM && !d->bus && d->platform && !untorn_platform_error(d->platform)[0])
+		fail_msg("opening failed without a sentence");
+	closed = untorn_bus_close(d->bus);
+	untorn_platform_free(d->platform);
+	d->bus = NULL;
+	d->platform = NULL;
+	return r < 0 ? r : closed;
+}
+
+/* A device that is not there for want of memory is missed by who looks for it. */
+static bool is_for_want_of_memory(int r)
+{
+	return r == -ENOMEM || r == -ENODEV || r == -ENXIO || r == -ENOENT || r == -EAGAIN;
+}
+
+/* What a session that was cut short has left is what some step made: the next one goes on with it. */
+static void whole_session(void **state)
+{
+	unsigned nfailed = 0;
+	bool failed = true;
+
+	for (int n = 0; failed; n++) {
+		struct devices *d = devices_new_closed(INTERLEAVED);
+		int r;
+
+		assert_true(n < 2000);
+		atomic_store(&budget_of_all, n);
+		r = session(d);
+		failed = atomic_exchange(&budget_of_all, -1) < 0;
+		if (r != 0 && (!failed || !is_for_want_of_memory(r)))
+			fail_msg("without allocation %d: %s", n, errno_name(r));
+		nfailed += r != 0;
+		devices_open(d);
+		assert_sound(d);
+		if (r == 0)
+			assert_driver(d, devices_holder(d, "namespace0.0"), "nd_pmem");
+		devices_teardown(state);
+	}
+	assert_in_range(nfailed, 40, 2000);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -465,6 +598,7 @@ int main(void)
 		device_test(s88_no_memory_for_a_seed),
 		device_test(region_probe),
 		device_test(opening),
+		device_test(whole_session),
 		device_test(opening_behind_ones_back),
 	};
 
