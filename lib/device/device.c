@@ -282,6 +282,8 @@ static void delete_now(struct untorn_device *device)
 	device_unbind(device);
 	device->gone = true;
 	pthread_mutex_unlock(&device->lock);
+	if (device->kind->gone)
+		device->kind->gone(device);
 	tree_remove(device);
 }
 

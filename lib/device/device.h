@@ -123,6 +123,8 @@ struct device_kind {
 	enum untorn_device_type type;
 	const char *devtype; /* "nd_btt" */
 	const struct attr *attrs;
+	/* It is unregistered, though perhaps referenced: give back what others may have now. No lock of its own held. May be NULL. */
+	void (*gone)(struct untorn_device *device);
 	/* The last reference is gone: give back ids, free. On the queue, no lock held. */
 	void (*release)(struct untorn_device *device);
 };

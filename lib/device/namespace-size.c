@@ -237,4 +237,5 @@ void namespace_drop_space(struct namespace *ns)
 {
 	if (!ns->is_labelled)
 		free_difference(ns, &(struct space){ns->extents, ns->nextent}, &(struct space){.n = 0});
+	ns->nextent = 0;
 }

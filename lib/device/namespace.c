@@ -494,13 +494,18 @@ static const struct attr namespace_attrs[] = {
 
 /* ------------------------------------------------------------------- life ----------------------------------------- */
 
+static void namespace_gone(struct untorn_device *device)
+{
+	bus_lock(device->bus);
+	namespace_drop_space(to_namespace(device));
+	bus_unlock(device->bus);
+}
+
 static void namespace_release(struct untorn_device *device)
 {
 	struct namespace *ns = to_namespace(device);
 
-	bus_lock(device->bus);
-	namespace_drop_space(ns);
-	bus_unlock(device->bus);
+	namespace_gone(device); /* one that was never registered */
 	if (ns->nstype != UNTORN_NSTYPE_IO)
 		id_pool_give(device->bus, &namespace_region(ns)->ns_ids, device->id);
 	free(ns->extents);
@@ -508,9 +513,12 @@ static void namespace_release(struct untorn_device *device)
 }
 
 static const struct device_kind kinds[] = {
-	[UNTORN_NSTYPE_IO] = {UNTORN_DEVICE_NAMESPACE, "nd_namespace_io", namespace_attrs, namespace_release},
-	[UNTORN_NSTYPE_PMEM] = {UNTORN_DEVICE_NAMESPACE, "nd_namespace_pmem", namespace_attrs, namespace_release},
-	[UNTORN_NSTYPE_BLK] = {UNTORN_DEVICE_NAMESPACE, "nd_namespace_blk", namespace_attrs, namespace_release},
+	[UNTORN_NSTYPE_IO] = {UNTORN_DEVICE_NAMESPACE, "nd_namespace_io", namespace_attrs, namespace_gone,
+			      namespace_release},
+	[UNTORN_NSTYPE_PMEM] = {UNTORN_DEVICE_NAMESPACE, "nd_namespace_pmem", namespace_attrs, namespace_gone,
+				namespace_release},
+	[UNTORN_NSTYPE_BLK] = {UNTORN_DEVICE_NAMESPACE, "nd_namespace_blk", namespace_attrs, namespace_gone,
+			       namespace_release},
 };
 
 static int namespace_new(struct region *region, enum untorn_nstype nstype, struct namespace **ret_ns)

@@ -479,9 +479,9 @@ static void region_release(struct untorn_device *device)
 }
 
 static const struct device_kind region_kinds[] = {
-	[UNTORN_REGION_PMEM] = {UNTORN_DEVICE_REGION, "nd_pmem", region_attrs, region_release},
-	[UNTORN_REGION_VOLATILE] = {UNTORN_DEVICE_REGION, "nd_volatile", region_attrs, region_release},
-	[UNTORN_REGION_BLK] = {UNTORN_DEVICE_REGION, "nd_blk", region_attrs, region_release},
+	[UNTORN_REGION_PMEM] = {UNTORN_DEVICE_REGION, "nd_pmem", region_attrs, .release = region_release},
+	[UNTORN_REGION_VOLATILE] = {UNTORN_DEVICE_REGION, "nd_volatile", region_attrs, .release = region_release},
+	[UNTORN_REGION_BLK] = {UNTORN_DEVICE_REGION, "nd_blk", region_attrs, .release = region_release},
 };
 
 static const enum untorn_label_type label_types[] = {

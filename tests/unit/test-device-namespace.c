@@ -310,9 +310,13 @@ static void d16_size_0_destroys_pmem(void **state)
 	devices_wait(d);
 	assert_gone(d, "namespace0.1");
 	assert_unbind(d, 0, "nd_pmem", "namespace0.0");
+	assert_store(d, 0, "namespace0.0", "alt_name", "stays");
+	assert_store(d, 0, "namespace0.0", "sector_size", "4096");
 	assert_store(d, 0, "namespace0.0", "size", "0");
 	devices_wait(d);
 	assert_show(d, "namespace0.0", "uuid", "\n");
+	assert_show(d, "namespace0.0", "alt_name", "stays\n");
+	assert_show(d, "namespace0.0", "sector_size", "512 [4096] \n");
 	assert_show(d, "namespace0.0", "size", "0\n");
 	assert_show_fails(d, -ENXIO, "namespace0.0", "resource");
 	assert_int_equal(active_labels(d, NULL), 0);
@@ -445,6 +449,23 @@ static void d20_rename(void **state)
 	assert_number(d, "namespace0.0", "size", 64 * MIB);
 	/* The old one is free again. */
 	assert_store(d, 0, "namespace0.1", "uuid", uuid_text(1));
+}
+
+/* Any label of the region will do, so a namespace without size may change its mind, as Linux 6.1 lets it; without one, EBUSY. */
+static void d20_second_uuid_before_the_first_size(void **state)
+{
+	struct devices *d = devices_new(LABELLED);
+
+	(void)state;
+	assert_store(d, 0, "namespace0.0", "uuid", uuid_text(1));
+	assert_store(d, -EBUSY, "namespace0.0", "uuid", uuid_text(2));
+	assert_store(d, 0, "namespace0.0", "size", "0x2000000");
+	assert_bind(d, 0, "nd_pmem", "namespace0.0");
+	assert_store(d, 0, "namespace0.1", "uuid", uuid_text(3));
+	assert_store(d, 0, "namespace0.1", "uuid", uuid_text(4));
+	assert_store(d, 0, "namespace0.1", "uuid", uuid_text(4));
+	assert_store(d, 0, "namespace0.1", "size", "0x2000000");
+	assert_sound(d);
 }
 
 /* ---------------------------------------------------------- sector_size ---------------------------------------------------- */
@@ -868,6 +889,7 @@ int main(void)
 		device_test(s60_uuid_store),
 		device_test(d21_uuids_of_other_regions),
 		device_test(d20_rename),
+		device_test(d20_second_uuid_before_the_first_size),
 		device_test(s61_sector_size_store),
 		device_test(blk_labels_wait_for_sector_size),
 		device_test(s62_holder),

@@ -77,9 +77,49 @@ static void s84_region_remove_clears_the_seeds(void **state)
 	assert_gone(d, "namespace0.0");
 	assert_gone(d, "namespace0.1");
 	assert_gone(d, "btt0.0");
+	/* Labels keep what they have. */
+	assert_number(d, "region0", "available_size", 224 * MIB);
 	assert_bind(d, 0, "nd_region", "region0");
+	assert_number(d, "region0", "available_size", 224 * MIB);
 	assert_show(d, "region0", "namespace_seed", "namespace0.1\n");
 	assert_show(d, "region0", "btt_seed", "btt0.0\n");
+}
+
+/* A namespace that somebody still refers to is no second owner of its DPA when the region comes again. */
+static void namespaces_that_outlive_the_region(void **state)
+{
+	static const enum devices_platform kinds[] = {LABELLED, BLK};
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct devices *d = devices_new(kinds[i]);
+		struct untorn_device *pin, *idle;
+
+		configure_namespace(d, "namespace0.0", 1, 64 * MIB);
+		assert_bind(d, 0, ns_driver(d), "namespace0.0");
+		/* Without label: no sector size, or no size. */
+		assert_store(d, 0, "namespace0.1", "uuid", uuid_text(2));
+		if (kinds[i] == BLK)
+			assert_store(d, 0, "namespace0.1", "size", "0x2000000");
+		pin = find(d, "namespace0.0");
+		idle = find(d, "namespace0.1");
+		assert_unbind(d, 0, "nd_region", "region0");
+		assert_number(d, "region0", "available_size", 192 * MIB);
+		assert_bind(d, 0, "nd_region", "region0");
+		/* The names are taken as long as somebody has them. */
+		assert_gone(d, "namespace0.0");
+		assert_number(d, "region0", "available_size", 192 * MIB);
+		untorn_device_put(pin);
+		untorn_device_put(idle);
+		devices_wait(d);
+		assert_number(d, "region0", "available_size", 192 * MIB);
+		assert_sound(d);
+		assert_unbind(d, 0, "nd_region", "region0");
+		assert_bind(d, 0, "nd_region", "region0");
+		assert_number(d, "namespace0.0", "size", 64 * MIB);
+		assert_number(d, "region0", "available_size", 192 * MIB);
+		assert_sound(d);
+		devices_teardown(state);
+	}
 }
 
 static void s85_region_remove_lets_dimms_go(void **state)
@@ -444,6 +484,7 @@ int main(void)
 		device_test(s82_btt_seed_of_every_kind),
 		device_test(s83_a_region_without_namespaces_fails),
 		device_test(s84_region_remove_clears_the_seeds),
+		device_test(namespaces_that_outlive_the_region),
 		device_test(s85_region_remove_lets_dimms_go),
 		device_test(s86_namespace_seed_moves_on_probe),
 		device_test(s87_btt_seed_moves_on_probe),
