@@ -548,6 +548,8 @@ static void s35_idle_btt_is_destroyed_later(void **state)
 static void s36_the_seed_is_reset(void **state)
 {
 	struct devices *d = with_namespace();
+	struct untorn_device *btt = find(d, "btt0.0");
+	char text[200];
 
 	(void)state;
 	configure_btt(d, "btt0.0", 2, 4096, "namespace0.0");
@@ -558,6 +560,13 @@ static void s36_the_seed_is_reset(void **state)
 	assert_show(d, "btt0.0", "sector_size", SIZES);
 	assert_show(d, "btt0.0", "uuid", "\n");
 	assert_show(d, "btt0.0", "namespace", "\n");
+	/* Why it could not be bound is over too. */
+	assert_store(d, 0, "btt0.0", "namespace", "namespace0.0");
+	assert_bind(d, -ENODEV, "nd_pmem", "btt0.0");
+	assert_result(untorn_device_problem(btt, text, sizeof(text)), 0);
+	assert_store(d, 0, "btt0.0", "namespace", "\n");
+	assert_result(untorn_device_problem(btt, text, sizeof(text)), -ENOENT);
+	untorn_device_put(btt);
 }
 
 static void s37_attach_twice(void **state)

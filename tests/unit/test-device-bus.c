@@ -455,7 +455,7 @@ static void read_only_bus(void **state)
 	assert_result(untorn_disk_pwrite(disk, buf, sizeof(buf), 0, 0), -EROFS);
 	untorn_disk_close(disk);
 	/* Nor by storing that the region may be written. */
-	store(d, "region0", "read_only", "0");
+	assert_store(d, -EROFS, "region0", "read_only", "0");
 	assert_unbind(d, 0, "nd_pmem", "namespace0.1");
 	assert_store(d, -EROFS, "namespace0.1", "alt_name", "x");
 	assert_store(d, -EROFS, "namespace0.1", "size", "0");
@@ -567,6 +567,14 @@ static void one_damaged_area_of_three(void **state)
 	assert_driver(d, "namespace0.0", "nd_pmem");
 	assert_driver(d, "namespace2.0", "nd_pmem");
 	assert_number(d, "namespace2.0", "size", 32 * MIB);
+	/* Mended, there is nothing to say any more. */
+	dimm = find(d, "nmem1");
+	assert_result(untorn_dimm_label_init(dimm, UNTORN_LABEL_V1_2, UNTORN_LABEL_FORCE), 0);
+	assert_bind(d, 0, "nvdimm", "nmem1");
+	assert_bind(d, 0, "nd_region", "region1");
+	assert_result(untorn_device_problem(dimm, text, sizeof(text)), -ENOENT);
+	untorn_device_put(dimm);
+	assert_sound(d);
 }
 
 /* Every single byte of the index blocks and the first labels, one at a time: whatever comes up, the rest of the bus does. */

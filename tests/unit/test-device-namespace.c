@@ -449,6 +449,14 @@ static void d20_rename(void **state)
 	assert_number(d, "namespace0.0", "size", 64 * MIB);
 	/* The old one is free again. */
 	assert_store(d, 0, "namespace0.1", "uuid", uuid_text(1));
+	/* The space goes with the new one. */
+	assert_unbind(d, 0, "nd_pmem", "namespace0.0");
+	assert_store(d, 0, "namespace0.0", "uuid", uuid_text(3));
+	assert_store(d, 0, "namespace0.0", "size", "0x2000000");
+	assert_number(d, "region0", "available_size", 224 * MIB);
+	assert_store(d, 0, "namespace0.0", "size", "0");
+	assert_number(d, "region0", "available_size", 256 * MIB);
+	assert_sound(d);
 }
 
 /* Any label of the region will do, so a namespace without size may change its mind, as Linux 6.1 lets it; without one, EBUSY. */
@@ -656,6 +664,49 @@ static void holder_class_decides_the_layout(void **state)
 		assert_driver(d, devices_holder(d, "namespace0.0"), "nd_pmem");
 		devices_teardown(state);
 	}
+}
+
+/* A class that a newer kernel may know is shown as such and stays in the label. */
+static void unknown_holder_class(void **state)
+{
+	static const uint8_t guid[16] = {0xde, 0xad, 0xbe, 0xef, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12};
+	struct devices *d = with_namespace(LABELLED);
+	struct untorn_label label;
+	uint32_t slot = devices_slot(d, 0, 1);
+
+	(void)state;
+	devices_close(d);
+	devices_poke_label(d, 0, slot, 144, guid, sizeof(guid));
+	devices_open(d);
+	assert_show(d, "namespace0.0", "holder_class", "<unknown>\n");
+	assert_unbind(d, 0, "nd_pmem", "namespace0.0");
+	assert_store(d, 0, "namespace0.0", "alt_name", "another");
+	assert_int_equal(active_labels(d, &label), 1);
+	assert_string_equal(label.name, "another");
+	assert_memory_equal(label.abstraction_guid, guid, 16);
+	/* It is another class than btt's. */
+	assert_store(d, -EBUSY, "btt0.0", "namespace", "namespace0.0");
+	assert_store(d, 0, "namespace0.0", "holder_class", "\n");
+	assert_int_equal(active_labels(d, &label), 1);
+	assert_int_equal(label.abstraction_guid[0], 0);
+}
+
+/* Dimms of one set with labels of different versions: which BTT would it be? */
+static void holder_class_needs_one_version(void **state)
+{
+	struct devices *d = devices_new(INTERLEAVED);
+	struct untorn_device *dimm = find(d, "nmem1");
+
+	(void)state;
+	assert_unbind(d, 0, "nd_region", "region0");
+	assert_result(untorn_dimm_label_init(dimm, UNTORN_LABEL_V1_1, UNTORN_LABEL_FORCE), 0);
+	untorn_device_put(dimm);
+	assert_unbind(d, 0, "nvdimm", "nmem1");
+	assert_bind(d, 0, "nvdimm", "nmem1");
+	assert_bind(d, 0, "nd_region", "region0");
+	assert_store(d, -ENXIO, "namespace0.0", "holder_class", "btt");
+	assert_show(d, "namespace0.0", "holder_class", "\n");
+	assert_store(d, 0, "namespace0.0", "holder_class", "pfn");
 }
 
 /* D29: no label can say it, but the class is set; it means 1.1, as the next probe looks for. */
@@ -897,6 +948,8 @@ int main(void)
 		device_test(s64_visibility),
 		device_test(holder_class_store),
 		device_test(holder_class_decides_the_layout),
+		device_test(unknown_holder_class),
+		device_test(holder_class_needs_one_version),
 		device_test(d29_holder_class_of_io),
 		device_test(s92_the_last_label_is_kept_free),
 		device_test(labels_say_what_was_stored),

@@ -298,6 +298,10 @@ static void align_store(void **state)
 	assert_store(d, 0, "namespace0.0", "size", "8192");
 	assert_number(d, "namespace0.0", "dpa_extents", 2);
 	devices_teardown(state);
+	/* Without mappings nothing can be shared. */
+	d = devices_new(VOLATILE);
+	assert_store(d, -ENXIO, "region1", "align", "4096");
+	devices_teardown(state);
 	/* A region below 16 MiB starts with a page. */
 	d = devices_new(TINY);
 	assert_show(d, "region0", "align", "0x1000\n");
@@ -319,6 +323,18 @@ static void read_only_store(void **state)
 	assert_result(untorn_disk_pwrite(disk, buf, sizeof(buf), 0, 0), -EROFS);
 	untorn_disk_get_info(disk, &info);
 	assert_true(info.read_only);
+	assert_store(d, 0, "region0", "read_only", "0");
+	assert_result(untorn_disk_pwrite(disk, buf, sizeof(buf), 0, 0), 0);
+	untorn_disk_close(disk);
+	devices_teardown(state);
+	/* That of a btt too. */
+	d = devices_new(LABELLED);
+	configure_namespace(d, "namespace0.0", 1, 32 * MIB);
+	make_btt(d, "btt0.0", 2, 4096, "namespace0.0");
+	disk = disk_of(d, "btt0.0");
+	assert_result(untorn_disk_pwrite(disk, buf, sizeof(buf), 0, 0), 0);
+	assert_store(d, 0, "region0", "read_only", "1");
+	assert_result(untorn_disk_pwrite(disk, buf, sizeof(buf), 0, 0), -EROFS);
 	assert_store(d, 0, "region0", "read_only", "0");
 	assert_result(untorn_disk_pwrite(disk, buf, sizeof(buf), 0, 0), 0);
 	untorn_disk_close(disk);
