@@ -788,6 +788,7 @@ static void typed_calls(void **state)
 	assert_result(untorn_namespace_set_alt_name(ns, name + 1), 0);
 	assert_result(untorn_namespace_set_sector_size(ns, 520), -EINVAL);
 	assert_result(untorn_namespace_set_sector_size(ns, 4096), 0);
+	assert_result(untorn_namespace_set_holder_class(ns, UNTORN_CLASS_UNKNOWN), -EINVAL);
 	assert_result(untorn_namespace_set_holder_class(ns, UNTORN_CLASS_NONE), 0);
 	assert_result(untorn_namespace_set_force_raw(ns, true), 0);
 	assert_result(untorn_namespace_get_info(ns, &info), 0);
