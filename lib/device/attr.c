@@ -118,23 +118,30 @@ static mode_t row_mode(struct untorn_device *device, const struct attr *row)
 	return row->visible ? row->visible(device, row) : row->mode;
 }
 
-static const struct attr *find_row(struct untorn_device *device, const char *name, mode_t *ret_mode)
-{
-	for (const struct attr *row = device->kind->attrs; row->name; row++) {
-		if (strcmp(row->name, name) != 0)
-			continue;
-		*ret_mode = row_mode(device, row);
-		return *ret_mode ? row : NULL;
-	}
-	return NULL;
-}
-
 static bool is_gone(struct untorn_device *device)
 {
 	if (device_lock(device) < 0)
 		return true;
 	device_unlock(device);
 	return false;
+}
+
+/* The row of an attribute that the device shows now, and its mode. */
+static int find_row(struct untorn_device *device, const char *name, const struct attr **ret_row, mode_t *ret_mode)
+{
+	const struct attr *row = device->kind->attrs;
+	mode_t mode;
+
+	if (is_gone(device))
+		return -ENODEV;
+	while (row->name && strcmp(row->name, name) != 0)
+		row++;
+	mode = row->name ? row_mode(device, row) : 0;
+	if (!mode)
+		return -ENOENT;
+	*ret_row = row;
+	*ret_mode = mode;
+	return 0;
 }
 
 int untorn_attr_next(struct untorn_device *device, unsigned *index, struct untorn_attr_info *ret_info)
@@ -156,13 +163,11 @@ int untorn_attr_next(struct untorn_device *device, unsigned *index, struct untor
 int untorn_attr_info(struct untorn_device *device, const char *name, struct untorn_attr_info *ret_info)
 {
 	const struct attr *row;
-	mode_t mode = 0;
+	mode_t mode;
+	int r = find_row(device, name, &row, &mode);
 
-	if (is_gone(device))
-		return -ENODEV;
-	row = find_row(device, name, &mode);
-	if (!row)
-		return -ENOENT;
+	if (r < 0)
+		return r;
 	*ret_info = (struct untorn_attr_info){.name = row->name, .mode = mode};
 	return 0;
 }
@@ -173,14 +178,11 @@ int untorn_attr_show(struct untorn_device *device, const char *name, char *text,
 {
 	_cleanup_free_ struct attr_text *full = NULL;
 	const struct attr *row;
-	mode_t mode = 0;
-	int r;
+	mode_t mode;
+	int r = find_row(device, name, &row, &mode);
 
-	if (is_gone(device))
-		return -ENODEV;
-	row = find_row(device, name, &mode);
-	if (!row)
-		return -ENOENT;
+	if (r < 0)
+		return r;
 	if (!(mode & MODE_READ) || !row->show)
 		return -EACCES;
 	full = calloc(1, sizeof(*full));
@@ -201,13 +203,11 @@ int untorn_attr_store(struct untorn_device *device, const char *name, const char
 {
 	_cleanup_free_ char *copy = NULL;
 	const struct attr *row;
-	mode_t mode = 0;
+	mode_t mode;
+	int r = find_row(device, name, &row, &mode);
 
-	if (is_gone(device))
-		return -ENODEV;
-	row = find_row(device, name, &mode);
-	if (!row)
-		return -ENOENT;
+	if (r < 0)
+		return r;
 	if (!(mode & MODE_WRITE) || !row->store)
 		return -EACCES;
 	if (len == 0)

@@ -68,14 +68,32 @@ static int find_named(struct untorn_bus *bus, const char *text, struct untorn_de
 	return untorn_bus_find(bus, name, ret_device);
 }
 
-int untorn_driver_bind(struct untorn_bus *bus, const char *driver_name, const char *name)
+/* The driver and the device that bind and unbind are about; the device is referenced and locked. */
+static int lock_named(struct untorn_bus *bus, const char *driver_name, const char *name,
+		      const struct driver **ret_driver, struct untorn_device **ret_device)
 {
 	const struct driver *driver = find_driver(driver_name);
-	_cleanup_device_ struct untorn_device *device = NULL;
+	struct untorn_device *device;
 	int r = driver ? find_named(bus, name, &device) : -ENODEV;
 
-	if (r == 0)
-		r = device_lock(device);
+	if (r < 0)
+		return r;
+	r = device_lock(device);
+	if (r < 0) {
+		untorn_device_put(device);
+		return r;
+	}
+	*ret_driver = driver;
+	*ret_device = device;
+	return 0;
+}
+
+int untorn_driver_bind(struct untorn_bus *bus, const char *driver_name, const char *name)
+{
+	_cleanup_device_ struct untorn_device *device = NULL;
+	const struct driver *driver;
+	int r = lock_named(bus, driver_name, name, &driver, &device);
+
 	if (r < 0)
 		return r;
 	r = device_bind(device, driver);
@@ -85,12 +103,10 @@ int untorn_driver_bind(struct untorn_bus *bus, const char *driver_name, const ch
 
 int untorn_driver_unbind(struct untorn_bus *bus, const char *driver_name, const char *name)
 {
-	const struct driver *driver = find_driver(driver_name);
 	_cleanup_device_ struct untorn_device *device = NULL;
-	int r = driver ? find_named(bus, name, &device) : -ENODEV;
+	const struct driver *driver;
+	int r = lock_named(bus, driver_name, name, &driver, &device);
 
-	if (r == 0)
-		r = device_lock(device);
 	if (r < 0)
 		return r;
 	if (atomic_load(&device->driver) == driver)
