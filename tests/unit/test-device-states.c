@@ -80,72 +80,80 @@ static void claim(struct subject *s)
 	s->other = "btt0.1";
 }
 
+/* And unbound again, as in N4. */
+static void claim_idle(struct subject *s)
+{
+	claim(s);
+	assert_unbind(s->d, 0, s->driver, s->btt);
+}
+
+/* And let go: btt0.0 is destroyed, btt0.1 is the seed; a BTT is on media. */
+static void claim_and_let_go(struct subject *s)
+{
+	claim_idle(s);
+	assert_store(s->d, 0, s->btt, "namespace", "\n");
+	devices_wait(s->d);
+	s->btt = s->other;
+}
+
+/* By a btt that is not the seed, as in N4: one that was bound meanwhile. */
+static void claim_bound(struct subject *s)
+{
+	claim_and_let_go(s);
+	configure_btt(s->d, s->btt, 2, 4096, s->ns);
+	assert_bind(s->d, 0, s->driver, s->btt);
+	assert_unbind(s->d, 0, s->driver, s->btt);
+	assert_store(s->d, 0, s->btt, "namespace", "\n");
+	devices_wait(s->d);
+	s->btt = "btt0.0";
+	assert_store(s->d, 0, s->ns, "force_raw", "1");
+	assert_bind(s->d, 0, s->driver, s->ns);
+	configure_btt(s->d, s->btt, 2, 4096, s->ns);
+	s->other = NULL;
+}
+
+/* A second one, which is neither number 0 nor the seed. */
+static void configure_second(struct subject *s)
+{
+	configure(s);
+	assert_bind(s->d, 0, s->driver, s->ns);
+	s->ns = "namespace0.1";
+	configure_namespace(s->d, s->ns, 3, 64 * MIB);
+	assert_bind(s->d, 0, s->driver, s->ns);
+	assert_unbind(s->d, 0, s->driver, s->ns);
+}
+
+static void name(struct subject *s)
+{
+	assert_store(s->d, 0, s->ns, "uuid", uuid_text(1));
+	if (s->d->kind == BLK)
+		assert_store(s->d, 0, s->ns, "sector_size", "512");
+}
+
+static void configure_and_bind(struct subject *s)
+{
+	configure(s);
+	assert_bind(s->d, 0, s->driver, s->ns);
+}
+
 static struct subject ns_in_state(enum devices_platform kind, enum ns_state state)
 {
+	static void (*const ways[N6])(struct subject * s) = {
+		[N1] = name,
+		[N2] = configure,
+		[N2X] = configure_second,
+		[N2B] = claim_and_let_go,
+		[N3] = configure_and_bind,
+		[N4] = claim_idle,
+		[N4B] = claim_bound,
+		[N5] = claim,
+	};
 	struct subject s = {devices_new(kind), "namespace0.0", "btt0.0", "btt0.0"};
 
 	s.driver = ns_driver(s.d);
 	s.is_io = kind == UNLABELLED;
-	switch (state) {
-	case N0:
-		break;
-	case N1:
-		assert_store(s.d, 0, s.ns, "uuid", uuid_text(1));
-		if (kind == BLK)
-			assert_store(s.d, 0, s.ns, "sector_size", "512");
-		break;
-	case N2:
-		configure(&s);
-		break;
-	case N2X:
-		configure(&s);
-		assert_bind(s.d, 0, s.driver, s.ns);
-		s.ns = "namespace0.1";
-		configure_namespace(s.d, s.ns, 3, 64 * MIB);
-		assert_bind(s.d, 0, s.driver, s.ns);
-		assert_unbind(s.d, 0, s.driver, s.ns);
-		break;
-	case N2B:
-		claim(&s);
-		assert_unbind(s.d, 0, s.driver, s.btt);
-		assert_store(s.d, 0, s.btt, "namespace", "\n");
-		devices_wait(s.d);
-		s.btt = s.other;
-		break;
-	case N3:
-		configure(&s);
-		assert_bind(s.d, 0, s.driver, s.ns);
-		break;
-	case N4:
-		claim(&s);
-		assert_unbind(s.d, 0, s.driver, s.btt);
-		break;
-	case N4B:
-		claim(&s);
-		assert_unbind(s.d, 0, s.driver, s.btt);
-		assert_store(s.d, 0, s.btt, "namespace", "\n");
-		devices_wait(s.d);
-		s.btt = s.other;
-		assert_store(s.d, 0, s.ns, "force_raw", "1");
-		assert_bind(s.d, 0, s.driver, s.ns);
-		/* Claimed by a btt that is not the seed, as in N4. */
-		assert_unbind(s.d, 0, s.driver, s.ns);
-		configure_btt(s.d, s.btt, 2, 4096, s.ns);
-		assert_bind(s.d, 0, s.driver, s.btt);
-		assert_unbind(s.d, 0, s.driver, s.btt);
-		assert_store(s.d, 0, s.btt, "namespace", "\n");
-		devices_wait(s.d);
-		s.btt = "btt0.0";
-		assert_bind(s.d, 0, s.driver, s.ns);
-		configure_btt(s.d, s.btt, 2, 4096, s.ns);
-		s.other = NULL;
-		break;
-	case N5:
-		claim(&s);
-		break;
-	default:
-		fail();
-	}
+	if (ways[state])
+		ways[state](&s);
 	return s;
 }
 
