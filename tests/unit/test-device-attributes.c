@@ -762,14 +762,11 @@ static void ends_of_texts(void **state)
 }
 
 /* The same through typed calls: one policy below both. */
-static void typed_calls(void **state)
+static void typed_calls_on_namespaces(void **state)
 {
 	struct devices *d = devices_new(LABELLED);
-	struct untorn_device *ns = find(d, "namespace0.0"), *btt = find(d, "btt0.0"), *region = find(d, "region0");
-	struct untorn_device *dimm = find(d, "nmem0");
+	struct untorn_device *ns = find(d, "namespace0.0");
 	struct untorn_namespace_info info;
-	struct untorn_region_info region_info;
-	struct untorn_dimm_info dimm_info;
 	const uint32_t *sizes;
 	uint8_t uuid[16];
 	char name[65];
@@ -803,6 +800,20 @@ static void typed_calls(void **state)
 	assert_result(untorn_namespace_sector_sizes(ns, &sizes, &n), 0);
 	assert_int_equal(n, 2);
 	assert_int_equal(sizes[1], 4096);
+	untorn_device_put(ns);
+}
+
+static void typed_calls_on_btts(void **state)
+{
+	struct devices *d = devices_new(LABELLED);
+	struct untorn_device *ns = find(d, "namespace0.0"), *btt = find(d, "btt0.0");
+	const uint32_t *sizes;
+	uint8_t uuid[16];
+	size_t n;
+
+	(void)state;
+	uuid_bytes(2, uuid);
+	configure_namespace(d, "namespace0.0", 1, 64 * MIB);
 	assert_result(untorn_btt_device_sector_sizes(btt, &sizes, &n), 0);
 	assert_int_equal(n, 7);
 	assert_int_equal(sizes[6], 4224);
@@ -820,6 +831,19 @@ static void typed_calls(void **state)
 	assert_result(untorn_namespace_set_alt_name(ns, ""), -EBUSY);
 	assert_result(untorn_namespace_set_sector_size(ns, 512), -EBUSY);
 	assert_result(untorn_namespace_set_holder_class(ns, UNTORN_CLASS_BTT), -EBUSY);
+	untorn_device_put(ns);
+	untorn_device_put(btt);
+}
+
+static void typed_calls_on_regions_and_dimms(void **state)
+{
+	struct devices *d = devices_new(LABELLED);
+	struct untorn_device *region = find(d, "region0"), *dimm = find(d, "nmem0");
+	struct untorn_region_info region_info;
+	struct untorn_dimm_info dimm_info;
+
+	(void)state;
+	configure_namespace(d, "namespace0.0", 1, 64 * MIB);
 	assert_result(untorn_region_get_info(region, &region_info), 0);
 	assert_true(region_info.bound && !region_info.read_only);
 	assert_int_equal(region_info.kind, UNTORN_REGION_PMEM);
@@ -838,8 +862,6 @@ static void typed_calls(void **state)
 	assert_int_equal(dimm_info.label_size, LABEL_AREA);
 	assert_int_equal(dimm_info.label_version, UNTORN_LABEL_V1_2);
 	assert_int_equal(dimm_info.available_slots, number(d, "nmem0", "available_slots"));
-	untorn_device_put(ns);
-	untorn_device_put(btt);
 	untorn_device_put(region);
 	untorn_device_put(dimm);
 }
@@ -978,7 +1000,9 @@ int main(void)
 		device_test(size_selects),
 		device_test(words),
 		device_test(ends_of_texts),
-		device_test(typed_calls),
+		device_test(typed_calls_on_namespaces),
+		device_test(typed_calls_on_btts),
+		device_test(typed_calls_on_regions_and_dimms),
 		device_test(uevents),
 		device_test(typed_calls_on_wrong_types),
 		device_test(typed_calls_on_gone_devices),
