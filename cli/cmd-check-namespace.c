@@ -61,6 +61,8 @@ static int check(const struct command *command, struct untorn_device *ns, bool i
 	};
 	int r;
 
+	if (opt.repair && !opt.dry_run && namespace_check_writable(ns) < 0)
+		return CLI_FAILED;
 	r = untorn_namespace_media(ns, &request.media);
 	if (r == -ENXIO && !is_named)
 		return FSCK_CLEAN;

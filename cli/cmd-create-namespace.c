@@ -593,8 +593,7 @@ static int inherit(struct plan *plan, const struct untorn_namespace_info *info)
 }
 
 /* Returns 0, or a negative errno after a sentence. */
-static int check_victim(struct untorn_device *ns, const struct untorn_namespace_info *info,
-			const struct untorn_region_info *region_info)
+static int check_victim(struct untorn_device *ns, const struct untorn_namespace_info *info)
 {
 	const char *name = untorn_device_name(ns);
 
@@ -606,11 +605,7 @@ static int check_victim(struct untorn_device *ns, const struct untorn_namespace_
 		print_error("%s: it is active; --force disables it first, and its data is lost", name);
 		return -EBUSY;
 	}
-	if (region_info->read_only) {
-		print_error("%s: it can only be read", name);
-		return -EROFS;
-	}
-	return 0;
+	return namespace_check_writable(ns);
 }
 
 /* In its place, with or without labels. */
@@ -665,7 +660,7 @@ static int reconfigure_in(const struct machine *machine, struct untorn_device *n
 		print_error("%s: %s", untorn_device_name(ns), device_strerror(r));
 		return r;
 	}
-	r = check_victim(ns, &info, &region_info);
+	r = check_victim(ns, &info);
 	if (r < 0)
 		return r;
 	plan.is_labelled = info.nstype != UNTORN_NSTYPE_IO;

@@ -354,6 +354,9 @@ static int write_namespace(struct untorn_device *ns)
 	choose_uuids(&uuids, parent_uuid);
 	if (opt.to_stdout)
 		return print_span(name, &span, base, &uuids);
+	r = namespace_check_writable(ns);
+	if (r < 0)
+		return r;
 	r = untorn_namespace_btt_layout(ns, &layout, parent_uuid);
 	if (r == 0)
 		r = untorn_namespace_media(ns, &media);

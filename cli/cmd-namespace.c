@@ -42,6 +42,8 @@ static int destroy(struct untorn_device *ns)
 		return -EBUSY;
 	}
 	if (r == 0)
+		r = namespace_check_writable(ns);
+	if (r == 0)
 		r = namespace_disable(ns);
 	if (r == 0)
 		r = namespace_wipe(ns);

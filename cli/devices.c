@@ -52,6 +52,17 @@ int namespace_disable(struct untorn_device *ns)
 	return r;
 }
 
+int namespace_check_writable(struct untorn_device *ns)
+{
+	_cleanup_device_ struct untorn_device *region = NULL;
+	struct untorn_region_info info;
+
+	if (untorn_device_parent(ns, &region) < 0 || untorn_region_get_info(region, &info) < 0 || !info.read_only)
+		return 0;
+	print_error("%s: its region, %s, can only be read", untorn_device_name(ns), untorn_device_name(region));
+	return -EROFS;
+}
+
 int namespace_wipe(struct untorn_device *ns)
 {
 	struct untorn_media *media;

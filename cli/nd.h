@@ -157,6 +157,9 @@ int enable_failed(struct untorn_device *device, int err);
 int namespace_enable(struct untorn_device *ns);
 int namespace_disable(struct untorn_device *ns);
 
+/* Regions on DIMMs that are not armed are read-only. Returns 0, or -EROFS after a sentence. */
+int namespace_check_writable(struct untorn_device *ns);
+
 /* Leave no info block, backups included. Not while it is enabled. Returns 0, or a negative errno after a sentence. */
 int namespace_wipe(struct untorn_device *ns);
 

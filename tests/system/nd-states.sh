@@ -69,6 +69,23 @@ assert_equal "map entry after a check" "$(entry)" 00000000
 run_status 0 untorn enable-namespace all --nvdimm mem-path=cut.img
 assert_equal "map entry after enabling" "$(entry)" "$(printf '%08x' $((0xc0000000 | free)))"
 
+# ---------------------------------------------------------- a DIMM that is not armed
+
+unarmed=(--nvdimm mem-path=labels-v12.img,unarmed=on)
+remember labels-v12.img
+assert_json untorn list -D "${unarmed[@]}"
+assert_jq '.[0].flag_failed_arm' true
+for command in "destroy-namespace alpha -f" "create-namespace -e alpha -f" "write-infoblock alpha"; do
+	# shellcheck disable=SC2086
+	run_status 1 untorn $command "${unarmed[@]}"
+	assert_match "$command" "$err" "^untorn: namespace0.0: its region, region0, can only be read"
+done
+assert_refused 1 "region0: it can only be read$" untorn create-namespace "${unarmed[@]}"
+run_status 8 untorn check-namespace alpha -R "${unarmed[@]}"
+assert_match "repair" "$err" "its region, region0, can only be read"
+run_status 0 untorn check-namespace all "${unarmed[@]}"
+assert_unchanged
+
 # ---------------------------------------------------------------- a damaged DIMM
 
 # Two labels that claim the same range: the DIMM is refused and says why; the other one is there.
