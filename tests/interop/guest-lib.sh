@@ -42,22 +42,35 @@ renumber() {
 	try ndctl enable-region all
 }
 
-# settle: wait until every namespace that has a size is a disk, itself or through its btt. Reading wait_probe is not enough: drivers
-# probe in the background. Until then ndctl leaves out namespaces whose btt has no size yet.
+# settle: wait until every namespace that has a size is a disk, itself or through its btt, and each region with labels has an idle
+# seed again. Reading wait_probe is not enough: drivers probe in the background, and then make seeds in the background. Until then
+# ndctl leaves these out.
 settle() {
 	for namespace in /sys/bus/nd/devices/namespace*; do
-		[ "$(cat "$namespace/size")" = 0 ] || await "${namespace##*/}"
+		[ "$(cat "$namespace/size")" = 0 ] || await is_disk "${namespace##*/}"
+	done
+	for region in /sys/bus/nd/devices/region*; do
+		[ "$(cat "$region/nstype")" = 4 ] || await has_idle_seed "$region"
 	done
 }
 
-# await NAMESPACE: the same for one.
+# await COMMAND...: until it succeeds.
 await() {
 	tries=0
-	until device=$(cat "/sys/bus/nd/devices/$1/holder") && [ -e "/sys/bus/nd/devices/${device:-$1}/block" ]; do
+	until "$@"; do
 		tries=$((tries + 1))
-		[ $tries -lt 1000 ] || fail "$1 does not come up"
+		[ $tries -lt 1000 ] || fail "waited in vain: $*"
 		usleep 10000
 	done
+}
+
+is_disk() {
+	device=$(cat "/sys/bus/nd/devices/$1/holder")
+	[ -e "/sys/bus/nd/devices/${device:-$1}/block" ]
+}
+
+has_idle_seed() {
+	[ "$(cat "/sys/bus/nd/devices/$(cat "$1/namespace_seed")/size" 2>/dev/null)" = 0 ]
 }
 
 # tell WORD: what ndctl lists, each line behind "WORD list: ", and the content of every disk of a labelled namespace:

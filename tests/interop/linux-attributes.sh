@@ -409,7 +409,7 @@ run() {
 		text=${line#store $device $attribute}
 		printf '%s\n' "${text# }" | write "$devices/$device/$attribute"
 		;;
-	await) await "$2" ;;
+	await) await is_disk "$2" ;;
 	bind | unbind) echo "$3" | write "$drivers/$2/$1" ;;
 	probe) echo "$2" | write /sys/bus/nd/drivers_probe ;;
 	show)
