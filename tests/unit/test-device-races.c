@@ -10,11 +10,13 @@
 
 #include <inttypes.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 
+#include "device/device.h"
 #include "ram.h"
 
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+#define COUNT(array) ARRAY_SIZE(array)
 #define THREADS      4u
 #define OPERATIONS   8000u /* of each thread and seed */
 #define NAMES        3u    /* namespaces and btts of the region that are tried */
@@ -718,6 +720,93 @@ static void wait_probe_waits(void **state)
 	}
 }
 
+/* ---------------------------------------------------------- probe idle ---------------------------------------------------- */
+
+/* Somebody who is to wait until no probe runs on the bus. DEVICES 4. */
+struct waiter {
+	pthread_t id;
+	struct devices *d;
+	const char *device, *attribute, *text; /* NULL: show */
+	_Atomic bool begun, done;
+	int r;
+};
+
+static void *wait_for_idle(void *arg)
+{
+	struct waiter *w = arg;
+	char text[UNTORN_ATTR_SIZE + 1];
+
+	atomic_store(&w->begun, true);
+	w->r = w->text ? store(w->d, w->device, w->attribute, w->text) : show(w->d, w->device, w->attribute, text);
+	atomic_store(&w->done, true);
+	return NULL;
+}
+
+static void set_probing(struct devices *d, int by)
+{
+	bus_lock(d->bus);
+	d->bus->nprobing = (unsigned)((int)d->bus->nprobing + by);
+	pthread_cond_broadcast(&d->bus->idle);
+	bus_unlock(d->bus);
+}
+
+/* While a probe runs, these wait and those do not. */
+static void who_waits_for_probe_idle(void **state)
+{
+	struct devices *d = devices_new(LABELLED);
+	struct waiter waiters[] = {
+		{.device = "region0", .attribute = "available_size"},
+		{.device = "region0", .attribute = "max_available_extent"},
+		{.device = "region0", .attribute = "set_cookie"},
+		{.device = "namespace0.0", .attribute = "alt_name", .text = "x"},
+		{.device = "namespace0.1", .attribute = "holder_class", .text = "btt"},
+		{.device = "namespace0.2", .attribute = "size", .text = "0x1000000"},
+		{.device = "namespace0.3", .attribute = "uuid", .text = "01234567-89ab-cdef-fedc-ba9876543210"},
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		char name[32];
+
+		sprintf(name, "namespace0.%u", i);
+		configure_namespace(d, name, 60 + i, 32 * MIB);
+		assert_bind(d, 0, "nd_pmem", name);
+	}
+	for (unsigned i = 0; i < 3; i++) {
+		char name[32];
+
+		sprintf(name, "namespace0.%u", i);
+		assert_unbind(d, 0, "nd_pmem", name);
+	}
+	set_probing(d, 1);
+	for (unsigned i = 0; i < COUNT(waiters); i++) {
+		waiters[i].d = d;
+		assert_int_equal(pthread_create(&waiters[i].id, NULL, wait_for_idle, &waiters[i]), 0);
+	}
+	for (unsigned i = 0; i < COUNT(waiters); i++)
+		while (!atomic_load(&waiters[i].begun))
+			sched_yield();
+	/* Were one of these to wait, it would do so for ever. */
+	for (unsigned i = 0; i < 200; i++) {
+		assert_store(d, 0, "btt0.0", "uuid", uuid_text(70));
+		assert_store(d, 0, "btt0.0", "sector_size", "512");
+		assert_store(d, 0, "btt0.0", "namespace", "\n");
+		assert_number(d, "region0", "size", 256 * MIB);
+		assert_number(d, "namespace0.0", "size", 32 * MIB);
+		assert_store(d, 0, "namespace0.0", "force_raw", "0");
+		assert_store(d, 0, "namespace0.0", "sector_size", "512");
+		sched_yield();
+	}
+	for (unsigned i = 0; i < COUNT(waiters); i++)
+		assert_flag(atomic_load(&waiters[i].done), false, waiters[i].attribute);
+	set_probing(d, -1);
+	for (unsigned i = 0; i < COUNT(waiters); i++) {
+		pthread_join(waiters[i].id, NULL);
+		assert_result(waiters[i].r, 0);
+	}
+	assert_sound(d);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -726,6 +815,7 @@ int main(void)
 		device_test(s66_btt_and_raw_are_never_bound_at_once),
 		device_test(two_destroy_one),
 		device_test(wait_probe_waits),
+		device_test(who_waits_for_probe_idle),
 		device_test(pmem_races),
 		device_test(blk_races),
 		device_test(interleaved_races),
