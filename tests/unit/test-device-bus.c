@@ -5,8 +5,10 @@
  */
 #include "devices.h"
 
+#include <semaphore.h>
 #include <sys/stat.h>
 
+#include "device/device.h"
 #include "ram.h"
 
 static struct devices *with_namespace(void)
@@ -73,47 +75,108 @@ static void s53_unregistration_from_a_store_is_queued(void **state)
 	untorn_device_put(ns);
 }
 
-/* D26: of two stores that both say so, one destroys. */
+/* Keeps the queue of the bus busy until it may go on, so that what is stored meanwhile stays queued. */
+struct blocker {
+	struct async_item item; /* first: run_blocker() gets it */
+	sem_t begun, go;
+};
+
+static void run_blocker(struct async_item *item)
+{
+	struct blocker *blocker = (struct blocker *)item;
+
+	sem_post(&blocker->begun);
+	sem_wait(&blocker->go);
+}
+
+static void block_queue(struct devices *d, struct blocker *blocker)
+{
+	sem_init(&blocker->begun, 0, 0);
+	sem_init(&blocker->go, 0, 0);
+	async_queue(&d->bus->async, &blocker->item, run_blocker);
+	sem_wait(&blocker->begun);
+}
+
+static void unblock_queue(struct devices *d, struct blocker *blocker)
+{
+	sem_post(&blocker->go);
+	devices_wait(d);
+	sem_destroy(&blocker->begun);
+	sem_destroy(&blocker->go);
+}
+
+/* D26: of several stores that all say so, one destroys. */
 static void destroy_queued_twice_happens_once(void **state)
 {
 	struct devices *d = with_namespace();
-	struct untorn_device *btt, *ns;
-	int r;
+	struct blocker blocker = {0};
 
 	(void)state;
-	for (unsigned i = 0; i < 20; i++) {
-		make_btt(d, "btt0.0", 2, 4096, "namespace0.0");
-		assert_result(untorn_driver_unbind(d->bus, "nd_pmem", "btt0.0"), 0);
-		btt = find(d, "btt0.0");
-		assert_result(untorn_attr_store(btt, "namespace", "\n", 1), 0);
-		r = untorn_attr_store(btt, "namespace", "\n", 1);
-		assert_true(r == 0 || r == -ENODEV);
-		r = untorn_attr_store(btt, "namespace", "\n", 1);
-		assert_true(r == 0 || r == -ENODEV);
-		untorn_device_put(btt);
-		devices_wait(d);
-		assert_gone(d, "btt0.0");
-		/* The id is given back once: the seed btt0.1 makes place for btt0.0, and nothing is called btt0.0 twice. */
-		configure_btt(d, "btt0.1", 3, 4096, "namespace0.0");
-		assert_bind(d, 0, "nd_pmem", "btt0.1");
-		assert_show(d, "region0", "btt_seed", "btt0.0\n");
-		assert_unbind(d, 0, "nd_pmem", "btt0.1");
-		assert_store(d, 0, "btt0.1", "namespace", "\n");
-		devices_wait(d);
-		assert_gone(d, "btt0.1");
-	}
-	/* The same for a namespace: the second has no uuid any more, or no device. */
-	assert_exists(d, "namespace0.1");
+	make_btt(d, "btt0.0", 2, 4096, "namespace0.0");
+	assert_unbind(d, 0, "nd_pmem", "btt0.0");
+	block_queue(d, &blocker);
+	for (unsigned i = 0; i < 3; i++)
+		assert_store(d, 0, "btt0.0", "namespace", "\n");
+	assert_exists(d, "btt0.0");
+	unblock_queue(d, &blocker);
+	assert_gone(d, "btt0.0");
+	/* The number is given back once: the seed btt0.1 makes place for btt0.0, and the next one is btt0.2. */
+	make_btt(d, "btt0.1", 3, 4096, "namespace0.0");
+	assert_show(d, "region0", "btt_seed", "btt0.0\n");
+	configure_namespace(d, "namespace0.1", 4, 32 * MIB);
+	make_btt(d, "btt0.0", 5, 4096, "namespace0.1");
+	assert_show(d, "region0", "btt_seed", "btt0.2\n");
+	assert_sound(d);
+}
+
+/* The same for a namespace: after the first store it has no uuid any more, and takes nothing. */
+static void namespace_is_destroyed_once(void **state)
+{
+	struct devices *d = with_namespace();
+	struct blocker blocker = {0};
+
+	(void)state;
+	assert_bind(d, 0, "nd_pmem", "namespace0.0");
 	configure_namespace(d, "namespace0.1", 4, 32 * MIB);
 	assert_bind(d, 0, "nd_pmem", "namespace0.1");
 	assert_unbind(d, 0, "nd_pmem", "namespace0.1");
-	ns = find(d, "namespace0.1");
-	assert_result(untorn_attr_store(ns, "size", "0", 1), 0);
-	r = untorn_attr_store(ns, "size", "0", 1);
-	assert_true(r == -ENXIO || r == -ENODEV);
-	untorn_device_put(ns);
-	devices_wait(d);
+	block_queue(d, &blocker);
+	assert_store(d, 0, "namespace0.1", "size", "0");
+	for (unsigned i = 0; i < 2; i++) {
+		int r = store(d, "namespace0.1", "size", "0");
+
+		assert_true(r == -ENXIO || r == -ENODEV);
+	}
+	assert_int_equal(store(d, "btt0.0", "namespace", "namespace0.1"), -ENODEV);
+	unblock_queue(d, &blocker);
 	assert_gone(d, "namespace0.1");
+	assert_sound(d);
+	configure_namespace(d, "namespace0.2", 4, 32 * MIB);
+	assert_bind(d, 0, "nd_pmem", "namespace0.2");
+	assert_show(d, "region0", "namespace_seed", "namespace0.1\n");
+}
+
+/* A device that was queued to appear and is unregistered before it did: it never shows up. */
+static void unregistered_before_it_appeared(void **state)
+{
+	struct devices *d = with_namespace();
+	struct blocker blocker = {0};
+
+	(void)state;
+	block_queue(d, &blocker);
+	/* Binding plants a new seed, which cannot appear yet. */
+	assert_result(untorn_driver_bind(d->bus, "nd_pmem", "namespace0.0"), 0);
+	assert_show(d, "region0", "namespace_seed", "namespace0.1\n");
+	assert_gone(d, "namespace0.1");
+	sem_post(&blocker.go);
+	assert_unbind(d, 0, "nd_region", "region0");
+	assert_gone(d, "namespace0.1");
+	assert_gone(d, "namespace0.0");
+	assert_bind(d, 0, "nd_region", "region0");
+	assert_exists(d, "namespace0.1");
+	assert_sound(d);
+	sem_destroy(&blocker.begun);
+	sem_destroy(&blocker.go);
 }
 
 /* --------------------------------------------------------- C interfaces ---------------------------------------------------- */
@@ -635,6 +698,8 @@ int main(void)
 		device_test(s52_registration_is_queued),
 		device_test(s53_unregistration_from_a_store_is_queued),
 		device_test(destroy_queued_twice_happens_once),
+		device_test(namespace_is_destroyed_once),
+		device_test(unregistered_before_it_appeared),
 		device_test(s91_interfaces),
 		device_test(names_and_iteration),
 		device_test(drivers_by_name),
