@@ -10,11 +10,8 @@ set -euo pipefail
 requires untorn jq python3
 
 truncate -s 160M "$tmp/nv0.img" "$tmp/nv1.img"
-arguments=() platform=()
-for n in 0 1; do
-	arguments+=(--nvdimm "$tmp/nv$n.img:131072")
-	platform+=(--nvdimm "mem-path=$tmp/nv$n.img,label-size=128K")
-done
+arguments=(--nvdimm "$tmp/nv0.img:262144" --nvdimm "$tmp/nv1.img:131072")
+platform=(--nvdimm "mem-path=$tmp/nv0.img,label-size=256K" --nvdimm "mem-path=$tmp/nv1.img,label-size=128K")
 
 # create N WORD...
 create() {
