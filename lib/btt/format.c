@@ -27,7 +27,7 @@ static int has_bytes(struct untorn_media *media, uint64_t off, const void *bytes
 	*ret_has = false;
 	if (!range_fits(off, len, untorn_media_size(media)))
 		return 0;
-	r = untorn_media_read(media, off, seen, len);
+	r = media_read_data(media, off, seen, len);
 	if (r == 0)
 		*ret_has = memcmp(seen, bytes, len) == 0;
 	return r;

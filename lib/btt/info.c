@@ -7,7 +7,7 @@
 
 int info_read(struct untorn_media *media, uint64_t off, struct btt_info_block *ret_block)
 {
-	return untorn_media_read(media, off, ret_block, sizeof(*ret_block));
+	return media_read_data(media, off, ret_block, sizeof(*ret_block));
 }
 
 uint64_t info_checksum(const struct btt_info_block *block)

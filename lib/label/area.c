@@ -143,12 +143,9 @@ static int read_block(const struct untorn_label_area *area, unsigned i, uint32_t
 {
 	uint8_t *block = blocks + (size_t)i * g->index_size;
 	const struct label_index_block *b = (const struct label_index_block *)block;
-	uint64_t off = area->off + (uint64_t)i * g->index_size, data, end;
-	int r = untorn_media_next_data(area->media, off, &data, &end);
+	uint64_t off = area->off + (uint64_t)i * g->index_size;
+	int r = media_read_data(area->media, off, block, sizeof(b->signature));
 
-	/* A hole is not loaded: on tmpfs that would fill it. */
-	if (r == 0 && data < off + sizeof(b->signature))
-		r = untorn_media_read(area->media, off, block, sizeof(b->signature));
 	if (r < 0)
 		return r;
 	if (memcmp(b->signature, LABEL_INDEX_SIGNATURE, sizeof(b->signature)) != 0) {

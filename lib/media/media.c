@@ -249,6 +249,22 @@ int untorn_media_next_data(struct untorn_media *media, uint64_t off, uint64_t *r
 	return 0;
 }
 
+int media_read_data(struct untorn_media *m, uint64_t off, void *buf, size_t len)
+{
+	uint64_t data, end;
+	int r;
+
+	if (!range_fits(off, len, m->size))
+		return -ERANGE;
+	r = untorn_media_next_data(m, off, &data, &end);
+	if (r < 0)
+		return r;
+	if (data < off + len)
+		return untorn_media_read(m, off, buf, len);
+	memset(buf, 0, len);
+	return 0;
+}
+
 /* Store zeros over what is not a hole in [off, end). */
 static int store_zeros(struct untorn_media *m, uint64_t off, uint64_t end)
 {

@@ -120,6 +120,9 @@ static inline void media_store64(struct untorn_media *m, le64 *p, uint64_t v)
 /* Copy out bytes that another thread may be overwriting; the caller checks a version afterwards and drops torn copies. */
 void media_load(void *dst, const void *src, size_t len);
 
+/* As untorn_media_read(), but a hole is not loaded: it reads as zeros, and on tmpfs does not take up a page for it. */
+int media_read_data(struct untorn_media *m, uint64_t off, void *buf, size_t len);
+
 /*
  * Run fn(arg); when a load or store of m's memory faults in it, -EIO (or -ENOSPC: a hole on a full file system), else what
  * fn returned. fn is left by a jump: locks it took and state it changed are the caller's to look at afterwards, so fn
