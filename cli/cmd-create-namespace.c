@@ -703,7 +703,9 @@ static int run(const struct command *command, int nargs, char **args)
 		return r;
 	list = json_new_list();
 	r = opt.reconfig ? reconfigure(&machine, list) : create_anywhere(&machine, list);
-	if (machine_close(&machine) < 0)
+	if (r < 0 && json_object_array_length(list) == 0)
+		cleanup_machine(&machine);
+	else if (machine_close(&machine) < 0)
 		r = -EIO;
 	if (r == 0 || json_object_array_length(list) > 0)
 		json_print_list(list, stdout);

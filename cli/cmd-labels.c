@@ -332,11 +332,12 @@ static int run_verb(const struct command *command, const struct verb *verb, int 
 	}
 	cleanup_device_list(&list);
 	print_count(verb->done, done, "nmem");
-	if (machine_close(&machine) < 0 || failed)
+	if (done == 0) {
+		if (!failed)
+			print_error("no DIMM of the platform has a label area");
 		return CLI_FAILED;
-	if (done == 0)
-		print_error("no DIMM of the platform has a label area");
-	return done ? CLI_OK : CLI_FAILED;
+	}
+	return machine_close(&machine) < 0 || failed ? CLI_FAILED : CLI_OK;
 }
 
 static int run_init(const struct command *command, int nargs, char **args)

@@ -52,7 +52,7 @@ int machine_open(struct machine *machine, const struct command *command, const s
 /* Take it down. Returns 0, or a negative errno after a sentence: the last writes may not be durable. */
 int machine_close(struct machine *machine);
 
-/* machine_close() for the end of a scope that failed already. */
+/* For the end of a scope that failed: the files that were made are removed as well. */
 void cleanup_machine(struct machine *machine);
 #define _cleanup_machine_ _cleanup_(cleanup_machine)
 

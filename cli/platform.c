@@ -112,7 +112,8 @@ int machine_open(struct machine *machine, const struct command *command, const s
 	return 0;
 }
 
-int machine_close(struct machine *machine)
+/* Returns what untorn_bus_close() does. */
+static int close_bus(struct machine *machine)
 {
 	int r;
 
@@ -120,16 +121,25 @@ int machine_close(struct machine *machine)
 	machine->root = NULL;
 	r = untorn_bus_close(machine->bus);
 	machine->bus = NULL;
+	return r;
+}
+
+int machine_close(struct machine *machine)
+{
+	int r = close_bus(machine);
+
 	if (r < 0)
 		print_error("the last writes may be lost: %s", device_strerror(r));
-	cleanup_machine(machine);
+	untorn_platform_free(machine->platform);
+	machine->platform = NULL;
 	return r;
 }
 
 void cleanup_machine(struct machine *machine)
 {
-	untorn_device_put(machine->root);
-	untorn_bus_close(machine->bus);
+	close_bus(machine);
+	if (machine->platform)
+		untorn_platform_remove_created(machine->platform);
 	untorn_platform_free(machine->platform);
-	*machine = (struct machine){.platform = NULL};
+	machine->platform = NULL;
 }

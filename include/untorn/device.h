@@ -71,6 +71,12 @@ int untorn_platform_load(struct untorn_platform *platform, const char *path);
  */
 int untorn_platform_add_media(struct untorn_platform *platform, struct untorn_media *media, uint64_t label_size);
 
+/*
+ * Remove the files that untorn_bus_open() made: for a caller whose work on them then failed. The bus is closed. A bus that does not
+ * open leaves none.
+ */
+void untorn_platform_remove_created(struct untorn_platform *platform);
+
 /* The sentence that explains the last failure of a function with this platform, untorn_bus_open() included. "" if none. */
 const char *untorn_platform_error(const struct untorn_platform *platform);
 
@@ -339,8 +345,8 @@ int untorn_namespace_rw_bytes(struct untorn_device *ns, uint64_t off, void *buf,
 
 /*
  * The namespace as one contiguous medium: interleaved pieces and extents are stitched together. The caller closes it; it may
- * outlive the bus, and keeps the files open then. Nobody is kept from resizing the namespace meanwhile, unless it is bound
- * or claimed. -ENXIO: size 0; -EOPNOTSUPP: it lies in pieces on a medium of untorn_platform_add_media() that is no file.
+ * outlive the bus, and keeps the files open then. It is read-only when the region is, now. Nobody is kept from resizing the
+ * namespace meanwhile, unless it is bound or claimed. -ENXIO: size 0; -EOPNOTSUPP: it lies in pieces on a medium of untorn_platform_add_media() that is no file.
  */
 int untorn_namespace_media(struct untorn_device *ns, struct untorn_media **ret_media);
 

@@ -346,16 +346,15 @@ void platform_close(struct untorn_platform *platform)
 	platform->is_open = false;
 }
 
-/* The files that were made are kept, or on failure removed. */
-static void settle_created(struct untorn_platform *platform, bool keep)
+void untorn_platform_remove_created(struct untorn_platform *platform)
 {
 	for (unsigned i = 0; i < platform->ndimm; i++) {
-		if (platform->dimms[i].created && !keep)
+		if (platform->dimms[i].created)
 			unlink(platform->dimms[i].path);
 		platform->dimms[i].created = false;
 	}
 	for (unsigned i = 0; i < platform->nregion; i++) {
-		if (platform->regions[i].created && !keep)
+		if (platform->regions[i].created)
 			unlink(platform->regions[i].path);
 		platform->regions[i].created = false;
 	}
@@ -389,8 +388,9 @@ int platform_open(struct untorn_platform *platform, unsigned flags)
 		return platform_fail(platform, -EBUSY, "a bus is open on the platform already");
 	platform->is_open = true;
 	r = open_all(platform, flags);
-	settle_created(platform, r == 0);
-	if (r < 0)
+	if (r < 0) {
 		platform_close(platform);
+		untorn_platform_remove_created(platform);
+	}
 	return r;
 }

@@ -41,7 +41,7 @@ struct platform_dimm {
 	char *path;          /* file; NULL: media is the caller's */
 	bool has_size;       /* size is given, else it is the file's */
 	bool has_label_size; /* label_size is given, else found by its index blocks */
-	bool created;        /* platform_open() made the file, and has not come to its end */
+	bool created;        /* platform_open() made the file */
 	uint64_t size;       /* bytes of the file or medium that are used, labels included */
 	uint64_t label_size; /* bytes at the end of size */
 	uint64_t pmem_size;  /* DPA: bytes [0, pmem_size) of the medium; a multiple of 4096 */

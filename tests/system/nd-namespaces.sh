@@ -36,8 +36,12 @@ refused() {
 
 # ------------------------------------------------------------------ create, list, destroy
 
-# A reading command makes no file; a writing one does, and labels it first.
+# A reading command makes no file, and none is left by one that fails; a writing one does, and labels it first.
 assert_refused 1 "nv0.img: there is no such file" untorn list --nvdimm "$dimm"
+assert_missing nv0.img
+assert_refused 1 "more than its largest free extent" untorn create-namespace --nvdimm "$dimm" -s 1G
+assert_missing nv0.img
+assert_refused 1 "there is no DIMM" untorn init-labels nmem7 --nvdimm "$dimm"
 assert_missing nv0.img
 on 0 create-namespace -r region0 -m sector -l 4096 -s 32M -n alpha
 assert_jq length 1
@@ -221,7 +225,8 @@ assert_jq '.[0].available_size' 50331648
 
 # --------------------------------------------------------------- without label areas
 
-dimm=mem-path=plain.img,size=64M
+truncate -s 64M plain.img
+dimm=mem-path=plain.img
 on 1 create-namespace
 assert_match "the one namespace is active" "$err" \
 	"region0: it has no labels, and its one namespace is active; -e namespace0.0 -f reconfigures it$"
