@@ -243,6 +243,18 @@ static int bring_up(struct machine *machine, struct untorn_media *media, uint64_
 
 /* ------------------------------------------------------------------- open ------------------------------------------------- */
 
+/* The bus is read-only so that coming up changes nothing; the caller's medium need not be. */
+static int open_media(struct untorn_device *ns, struct untorn_media **ret_media)
+{
+	int r = device_lock_reconfig(ns);
+
+	if (r < 0)
+		return r;
+	r = namespace_media(to_namespace(ns), ret_media);
+	device_unlock_reconfig(ns);
+	return r;
+}
+
 static int open_namespace(struct untorn_device *ns, const struct problem *problem, struct untorn_image *ret_image)
 {
 	struct untorn_image image = {.media = NULL};
@@ -254,7 +266,7 @@ static int open_namespace(struct untorn_device *ns, const struct problem *proble
 	if (r == 0)
 		r = untorn_namespace_btt_layout(ns, &image.layout, image.parent_uuid);
 	if (r == 0)
-		r = untorn_namespace_media(ns, &image.media);
+		r = open_media(ns, &image.media);
 	if (r == -ENXIO)
 		return fail(problem, r, "%s: it has no size yet", image.name);
 	if (r < 0)

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "device/namespace.h"
+#include "media/media.h"
 
 /* Where a pmem namespace begins in its region: bytes. */
 static uint64_t region_offset(const struct namespace *ns)
@@ -64,6 +65,8 @@ int untorn_namespace_media(struct untorn_device *device, struct untorn_media **r
 	if (r < 0)
 		return r;
 	r = namespace_media(to_namespace(device), ret_media);
+	if (r == 0 && namespace_region(to_namespace(device))->read_only)
+		(*ret_media)->read_only = true;
 	device_unlock_reconfig(device);
 	return r;
 }

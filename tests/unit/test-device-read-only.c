@@ -99,11 +99,17 @@ static void write_disk(struct untorn_device *device)
 
 static void write_bytes(struct untorn_device *ns)
 {
+	struct untorn_media *media;
 	uint8_t bytes[512];
 
 	pattern(bytes, sizeof(bytes), 78);
 	assert_true(untorn_namespace_rw_bytes(ns, 4096, bytes, sizeof(bytes), true) < 0);
 	check_call("rw_bytes", untorn_device_name(ns), "at 4096");
+	if (untorn_namespace_media(ns, &media) < 0)
+		return;
+	assert_result(untorn_media_write(media, 4096, bytes, sizeof(bytes)), -EROFS);
+	untorn_media_close(media);
+	check_call("media_write", untorn_device_name(ns), "at 4096");
 }
 
 static void write_labels(struct untorn_device *dimm, bool may_change)
