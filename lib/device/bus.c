@@ -227,6 +227,14 @@ static void remove_devices(struct untorn_bus *bus)
 	device_unregister(&bus->dev);
 }
 
+/* The bus did not come up: what was opened is closed, and what was made removed. */
+static int fail_devices(struct untorn_platform *platform, int err)
+{
+	platform_close(platform);
+	untorn_platform_remove_created(platform);
+	return platform_fail(platform, err, "the devices cannot be made: %s", strerror(-err));
+}
+
 int untorn_bus_open(struct untorn_platform *platform, unsigned flags, struct untorn_bus **ret_bus)
 {
 	struct untorn_bus *bus;
@@ -235,15 +243,13 @@ int untorn_bus_open(struct untorn_platform *platform, unsigned flags, struct unt
 	if (r < 0)
 		return r;
 	r = bus_new(platform, flags, &bus);
-	if (r < 0) {
-		platform_close(platform);
-		return platform_fail(platform, r, "the devices cannot be made: %s", strerror(-r));
-	}
+	if (r < 0)
+		return fail_devices(platform, r);
 	r = add_devices(bus);
 	untorn_bus_wait_probe(bus);
 	if (r < 0) {
 		untorn_bus_close(bus);
-		return platform_fail(platform, r, "the devices cannot be made: %s", strerror(-r));
+		return fail_devices(platform, r);
 	}
 	*ret_bus = bus;
 	return 0;

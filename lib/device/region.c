@@ -494,9 +494,9 @@ static const enum untorn_label_type label_types[] = {
 static uint64_t default_align(const struct region *region)
 {
 	unsigned ways = region->nmapping > 0 ? region->nmapping : 1;
-	uint64_t align = region->size < ALIGN_DEFAULT ? (uint64_t)PAGE * ways : ALIGN_DEFAULT;
+	uint64_t align = ALIGN_DEFAULT % ways == 0 ? ALIGN_DEFAULT : (uint64_t)ALIGN_DEFAULT * ways;
 
-	return align % ways == 0 ? align : align * ways;
+	return region->size < align ? (uint64_t)PAGE * ways : align;
 }
 
 /* An interleave set has cookies; a blk region is known by the one of its dimm. */

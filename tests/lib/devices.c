@@ -51,6 +51,10 @@ static const struct {
 		    "{\"dimms\": [{\"mem-path\": \"nv0\", \"label-size\": \"128K\", \"locked\": true}]}\n"},
 	[SMALL] = {1, 17 * MIB, 0, UNTORN_LABEL_NONE},
 	[TINY] = {1, 8 * MIB, 0, UNTORN_LABEL_NONE},
+	[THREE_WAYS] = {3, 10 * MIB, LABEL_AREA, UNTORN_LABEL_V1_2, false,
+			"{\"dimms\": [{\"mem-path\": \"nv0\"}, {\"mem-path\": \"nv1\"}, {\"mem-path\": \"nv2\"}],"
+			" \"regions\": [{\"type\": \"pmem\", \"interleave\": \"4K\","
+			" \"mappings\": [{\"dimm\": 0}, {\"dimm\": 1}, {\"dimm\": 2}]}]}\n"},
 };
 
 #define check(call) devices_check(call, #call, __LINE__)

@@ -44,6 +44,7 @@ enum devices_platform {
 	LOCKED,         /* LABELLED, but nmem0 is locked */
 	SMALL,          /* nmem0 without label area: region0 of 17 MiB */
 	TINY,           /* nmem0 without label area: region0 of 8 MiB, too small for a btt */
+	THREE_WAYS,     /* nmem0, nmem1, nmem2 of 10 MiB: region0 of 30 MiB, less than 16 MiB of each */
 	DEVICES_PLATFORMS
 };
 

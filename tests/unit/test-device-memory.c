@@ -6,6 +6,7 @@
 #include "devices.h"
 
 #include <stdatomic.h>
+#include <unistd.h>
 
 /* How many more allocations of this thread succeed; negative: all. */
 static _Thread_local int budget = -1;
@@ -422,6 +423,28 @@ static void opening(void **state)
 	assert_driver(d, devices_holder(d, "namespace0.0"), "nd_pmem");
 }
 
+/* A file that opening made is there exactly when the bus is. */
+static void opening_makes_files(void **state)
+{
+	struct devices *d = devices_new_closed(LABELLED);
+	bool failed = true;
+	int r;
+
+	(void)state;
+	for (int n = 0; failed; n++) {
+		assert_true(n < 2000);
+		unlink(devices_file(d, 0));
+		devices_describe_platform(d);
+		budget = n;
+		r = untorn_bus_open(d->platform, UNTORN_BUS_CREATE, &d->bus);
+		failed = budget < 0;
+		budget = -1;
+		assert_int_equal(access(devices_file(d, 0), F_OK), r == 0 ? 0 : -1);
+		devices_close(d);
+	}
+	assert_int_equal(r, 0);
+}
+
 /* Devices that come up behind one's back may not: the rest does, and nothing is lost. */
 static void opening_behind_ones_back(void **state)
 {
@@ -598,6 +621,7 @@ int main(void)
 		device_test(s88_no_memory_for_a_seed),
 		device_test(region_probe),
 		device_test(opening),
+		device_test(opening_makes_files),
 		device_test(whole_session),
 		device_test(opening_behind_ones_back),
 	};

@@ -269,6 +269,15 @@ static void free_space(void **state)
 	assert_number(d, "region0", "available_size", 224 * MIB);
 	assert_unbind(d, 0, "nvdimm", "nmem1");
 	assert_number(d, "region0", "available_size", 0);
+	devices_teardown(state);
+
+	/* 16 MiB of each of three dimms are more than there is: then a page of each. */
+	d = devices_new(THREE_WAYS);
+	assert_show(d, "region0", "align", "0x3000\n");
+	assert_number(d, "region0", "available_size", 30 * MIB);
+	configure_namespace(d, "namespace0.0", 1, 18 * MIB);
+	assert_bind(d, 0, "nd_pmem", "namespace0.0");
+	assert_number(d, "region0", "max_available_extent", 12 * MIB);
 }
 
 static void align_store(void **state)
