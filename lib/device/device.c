@@ -362,7 +362,8 @@ int device_bind(struct untorn_device *device, const struct driver *driver)
 	r = driver->probe(device);
 	if (r == 0) {
 		atomic_store(&device->driver, driver);
-		seed_after_probe(device);
+		if (driver->bound)
+			driver->bound(device);
 	}
 	probe_end(device->bus);
 	return r;

@@ -113,9 +113,11 @@ struct driver {
 	const char *name;
 	bool by_hand; /* has bind and unbind */
 	bool (*matches)(const struct untorn_device *device);
-	/* Both under the device lock only. */
+	/* All under the device lock only. */
 	int (*probe)(struct untorn_device *device);
 	void (*remove)(struct untorn_device *device);
+	void (*bound)(
+		struct untorn_device *device); /* after a successful probe, while it still counts as running; or NULL */
 };
 
 /* What makes a kind of device: shared, constant. */

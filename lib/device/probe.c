@@ -551,6 +551,7 @@ const struct driver driver_nd_pmem = {
 	.matches = pmem_matches,
 	.probe = disk_probe,
 	.remove = disk_remove,
+	.bound = seed_after_probe,
 };
 
 const struct driver driver_nd_blk = {
@@ -559,4 +560,5 @@ const struct driver driver_nd_blk = {
 	.matches = blk_matches,
 	.probe = disk_probe,
 	.remove = disk_remove,
+	.bound = seed_after_probe,
 };

@@ -37,15 +37,11 @@ void seed_plant_btt(struct region *region)
 
 void seed_after_probe(struct untorn_device *device)
 {
-	enum untorn_device_type type = device->kind->type;
+	struct region *region = to_region(device->parent);
 	const struct untorn_device *used = device;
-	struct region *region;
 
-	if (type != UNTORN_DEVICE_NAMESPACE && type != UNTORN_DEVICE_BTT)
-		return;
-	region = to_region(device->parent);
 	bus_lock(device->bus);
-	if (type == UNTORN_DEVICE_BTT) {
+	if (device_is_btt(device)) {
 		used = &to_btt(device)->ns->dev;
 		if (device == region->btt_seed)
 			seed_plant_btt(region);
