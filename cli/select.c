@@ -4,7 +4,6 @@
  */
 #include <getopt.h>
 #include <string.h>
-#include <uuid/uuid.h>
 
 #include "nd.h"
 
@@ -227,34 +226,16 @@ void collect_devices(const struct machine *machine, enum untorn_device_type type
 
 /* ------------------------------------------------------------------- names ---------------------------------------- */
 
-/* The uuid of the namespace or of the btt on it, or the name in its label. */
-static bool namespace_is_called(struct untorn_device *ns, const char *name)
+static int refuse_name(enum untorn_device_type type, const char *name, int err)
 {
-	_cleanup_device_ struct untorn_device *btt = NULL;
-	struct untorn_namespace_info info;
-	struct untorn_btt_device_info btt_info;
-	uint8_t uuid[16];
-
-	if (untorn_namespace_get_info(ns, &info) < 0 || info.size == 0)
-		return false;
-	if (strcmp(info.alt_name, name) == 0)
-		return true;
-	if (uuid_parse(name, uuid) < 0)
-		return false;
-	if (info.has_uuid && memcmp(info.uuid, uuid, sizeof(uuid)) == 0)
-		return true;
-	return namespace_btt(ns, &btt) == 0 && untorn_btt_device_get_info(btt, &btt_info) == 0 && btt_info.has_uuid &&
-	       memcmp(btt_info.uuid, uuid, sizeof(uuid)) == 0;
-}
-
-static int refuse_name(enum untorn_device_type type, const char *name, size_t n)
-{
-	if (n > 1)
-		print_error("'%s' is the name of %zu namespaces; use namespaceX.Y or a uuid", name, n);
-	else
+	if (err == -ENOTUNIQ)
+		print_error("'%s' is the name of several namespaces; use namespaceX.Y or a uuid", name);
+	else if (err == -ENODEV)
 		print_error("there is no %s '%s'; 'untorn list %s' shows what there is", types[type].noun, name,
 			    types[type].hint);
-	return n > 1 ? -ENOTUNIQ : -ENODEV;
+	else
+		print_error("'%s' cannot be found: %s", name, device_strerror(err));
+	return err;
 }
 
 int select_device(const struct machine *machine, enum untorn_device_type type, const char *name,
@@ -262,8 +243,7 @@ int select_device(const struct machine *machine, enum untorn_device_type type, c
 {
 	static const struct filter everything;
 	_cleanup_device_list_ struct device_list all = {.n = 0};
-	struct untorn_device *found = NULL;
-	size_t n = 0;
+	int r = -ENODEV;
 
 	collect_devices(machine, type, &everything, &all);
 	for (size_t i = 0; i < all.n; i++) {
@@ -272,16 +252,9 @@ int select_device(const struct machine *machine, enum untorn_device_type type, c
 			return 0;
 		}
 	}
-	for (size_t i = 0; type == UNTORN_DEVICE_NAMESPACE && i < all.n; i++) {
-		if (namespace_is_called(all.devices[i], name)) {
-			found = all.devices[i];
-			n++;
-		}
-	}
-	if (n != 1)
-		return refuse_name(type, name, n);
-	*ret_device = untorn_device_get(found);
-	return 0;
+	if (type == UNTORN_DEVICE_NAMESPACE)
+		r = untorn_bus_find_namespace(machine->bus, name, ret_device);
+	return r < 0 ? refuse_name(type, name, r) : 0;
 }
 
 int select_devices(const struct machine *machine, enum untorn_device_type type, const struct filter *filter, int nargs,

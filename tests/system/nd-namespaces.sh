@@ -93,7 +93,7 @@ on 0 destroy-namespace all -f
 # Two labels of one name.
 on 0 create-namespace -s 16M -n twin
 on 0 create-namespace -s 16M -n twin
-refused "'twin' is the name of 2 namespaces; use namespaceX.Y or a uuid" destroy-namespace -f twin
+refused "'twin' is the name of several namespaces; use namespaceX.Y or a uuid" destroy-namespace -f twin
 on 0 destroy-namespace all -f
 
 # -------------------------------------------------------- nothing old comes back
