@@ -386,7 +386,7 @@ static int show_field(struct attr_text *text, const struct namespace *ns, const 
 	case RESOURCE:
 		if (info->size == 0)
 			return -ENXIO;
-		attr_printf(text, "%#" PRIx64 "\n", info->resource);
+		attr_printf(text, "0x%" PRIx64 "\n", info->resource);
 		break;
 	case ALT_NAME:
 		attr_printf(text, "%s\n", info->alt_name);
