@@ -33,7 +33,7 @@ done
 export PKG_CONFIG_PATH=${pc%/*} PKG_CONFIG_SYSROOT_DIR=$root
 export LD_LIBRARY_PATH=${library%/*}
 read -ra flags < <(pkg-config --cflags --libs untorn)
-for example in count-runs batch; do
+for example in count-runs batch make-disk; do
 	cc -Wall -Wextra -Werror "$source_dir/examples/$example.c" "${flags[@]}" -o "$example"
 done
 
@@ -48,6 +48,9 @@ assert_refused_run ./count-runs missing.img
 
 assert_ok "$command" format vol.img --size 32M
 assert_ok "$command" check vol.img
+assert_equal "first disk" "$(./make-disk mem-path=nv0.img,size=128M,label-size=128K)" "pmem0s: 32444416 bytes"
+assert_equal "second disk" "$(./make-disk mem-path=nv0.img)" "pmem0.1s: 32444416 bytes"
+
 run_status 0 ./batch vol.img
 assert_match "output of batch" "$out" "sector by sector: +128"
 assert_match "output of batch" "$out" "one request: +2"
