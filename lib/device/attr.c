@@ -118,22 +118,15 @@ static mode_t row_mode(struct untorn_device *device, const struct attr *row)
 	return row->visible ? row->visible(device, row) : row->mode;
 }
 
-static bool is_gone(struct untorn_device *device)
-{
-	if (device_lock(device) < 0)
-		return true;
-	device_unlock(device);
-	return false;
-}
-
 /* The row of an attribute that the device shows now, and its mode. */
 static int find_row(struct untorn_device *device, const char *name, const struct attr **ret_row, mode_t *ret_mode)
 {
 	const struct attr *row = device->kind->attrs;
+	int r = device_pass(device);
 	mode_t mode;
 
-	if (is_gone(device))
-		return -ENODEV;
+	if (r < 0)
+		return r;
 	while (row->name && strcmp(row->name, name) != 0)
 		row++;
 	mode = row->name ? row_mode(device, row) : 0;
@@ -146,8 +139,10 @@ static int find_row(struct untorn_device *device, const char *name, const struct
 
 int untorn_attr_next(struct untorn_device *device, unsigned *index, struct untorn_attr_info *ret_info)
 {
-	if (is_gone(device))
-		return -ENODEV;
+	int r = device_pass(device);
+
+	if (r < 0)
+		return r;
 	for (const struct attr *row = device->kind->attrs + *index; row->name; row++) {
 		mode_t mode = row_mode(device, row);
 

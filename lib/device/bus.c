@@ -270,13 +270,6 @@ int untorn_bus_close(struct untorn_bus *bus)
 	return r;
 }
 
-/* Wait until nobody is inside the device. */
-static void pass_through(struct untorn_device *device)
-{
-	if (device_lock(device) == 0)
-		device_unlock(device);
-}
-
 int untorn_bus_wait_probe(struct untorn_bus *bus)
 {
 	static const enum untorn_device_type types[] = {UNTORN_DEVICE_DIMM, UNTORN_DEVICE_REGION};
@@ -285,11 +278,11 @@ int untorn_bus_wait_probe(struct untorn_bus *bus)
 	async_flush(&bus->async);
 	for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
 		while (untorn_device_next(&bus->dev, types[i], &child) == 0) {
-			pass_through(child);
+			device_pass(child);
 			while (untorn_device_next(child, UNTORN_DEVICE_NAMESPACE, &grandchild) == 0)
-				pass_through(grandchild);
+				device_pass(grandchild);
 			while (untorn_device_next(child, UNTORN_DEVICE_BTT, &grandchild) == 0)
-				pass_through(grandchild);
+				device_pass(grandchild);
 		}
 	}
 	/* What they queued before they let go. */

@@ -100,6 +100,15 @@ void device_unlock(struct untorn_device *device)
 	pthread_mutex_unlock(&device->lock);
 }
 
+int device_pass(struct untorn_device *device)
+{
+	int r = device_lock(device);
+
+	if (r == 0)
+		device_unlock(device);
+	return r;
+}
+
 int device_lock_reconfig(struct untorn_device *device)
 {
 	int r = device_lock(device);

@@ -171,6 +171,9 @@ bool device_unregister_children(struct untorn_device *parent, enum untorn_device
 int device_lock(struct untorn_device *device);
 void device_unlock(struct untorn_device *device);
 
+/* Wait until nobody holds the device lock. -ENODEV: the device is unregistered. */
+int device_pass(struct untorn_device *device);
+
 /* Device lock and bus lock; _idle: and no probe is running on the bus. -ENODEV as above. */
 int device_lock_reconfig(struct untorn_device *device);
 int device_lock_reconfig_idle(struct untorn_device *device);

@@ -63,17 +63,15 @@ static int end_write(struct label_call *call, int r)
 
 int untorn_dimm_label_size(struct untorn_device *device, uint64_t *ret_size)
 {
+	uint64_t size;
 	int r;
 
 	if (device->kind->type != UNTORN_DEVICE_DIMM)
 		return -EINVAL;
-	r = device_lock(device);
+	r = device_pass(device);
 	if (r < 0)
 		return r;
-
-	uint64_t size = to_dimm(device)->platform->label_size;
-
-	device_unlock(device);
+	size = to_dimm(device)->platform->label_size; /* never changes */
 	if (size == 0)
 		return -ENXIO;
 	*ret_size = size;

@@ -307,16 +307,6 @@ static void remove_namespace(struct namespace *ns)
 
 /* ------------------------------------------------------------------- btts ------------------------------------------------- */
 
-/* Wait for a probe or removal of the namespace that is under way. S66 */
-static int pass_lock(struct untorn_device *device)
-{
-	int r = device_lock(device);
-
-	if (r == 0)
-		device_unlock(device);
-	return r;
-}
-
 /* Bus lock held. S67, S68 and what a new BTT needs. */
 static int check_claimed(struct target *t)
 {
@@ -459,7 +449,7 @@ static int bind_btt(struct target *t)
 static int probe_claimed(struct untorn_device *device, struct namespace *ns)
 {
 	struct target t = {.device = device, .ns = ns};
-	int r = pass_lock(&ns->dev);
+	int r = device_pass(&ns->dev); /* a probe or removal that is under way is over then. S66 */
 
 	if (r < 0)
 		return r;

@@ -599,10 +599,9 @@ int untorn_region_get_mapping(struct untorn_device *device, unsigned index, stru
 
 	if (!is_region(device))
 		return -EINVAL;
-	r = device_lock(device);
+	r = device_pass(device); /* what follows never changes */
 	if (r < 0)
 		return r;
-	device_unlock(device); /* what follows never changes */
 	if (index >= region->nmapping)
 		return -ENXIO;
 
