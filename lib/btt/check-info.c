@@ -158,7 +158,7 @@ static void look_at_copy(const struct check *c, const struct btt_profile *profil
 /* Where the backup is by the container's size alone. */
 static uint64_t backup_off(const struct check_arena *a)
 {
-	return a->off + round_down(min_u64(a->room, BTT_ARENA_MAX), BTT_BLOCK) - BTT_BLOCK;
+	return a->off + geometry_backup_off(a->room);
 }
 
 /*

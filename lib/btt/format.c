@@ -39,7 +39,7 @@ static uint64_t backup_off(const struct btt_profile *profile, uint64_t size, boo
 	uint64_t narena = geometry_narena(profile, size);
 	uint64_t start = profile->base + (last ? narena - 1 : 0) * BTT_ARENA_MAX;
 
-	return round_down(min_u64(size - start, BTT_ARENA_MAX), BTT_BLOCK) + start - BTT_BLOCK;
+	return start + geometry_backup_off(size - start);
 }
 
 static int has_info(struct untorn_media *media, uint64_t off, bool *ret_has)
@@ -162,8 +162,7 @@ static int erase_layout(struct untorn_media *media, const struct btt_profile *pr
 		int r = erase_info(media, start);
 
 		if (r == 0)
-			r = erase_info(media,
-				       start + min_u64(round_down(size - start, BTT_BLOCK), BTT_ARENA_MAX) - BTT_BLOCK);
+			r = erase_info(media, start + geometry_backup_off(size - start));
 		if (r < 0)
 			return r;
 	}

@@ -95,6 +95,17 @@ uint64_t geometry_narena(const struct btt_profile *profile, uint64_t container_s
 	return raw / BTT_ARENA_MAX + (raw % BTT_ARENA_MAX >= BTT_ARENA_MIN);
 }
 
+/* Bytes of an arena that has room bytes up to the container's end. */
+static uint64_t arena_size(uint64_t room)
+{
+	return round_down(min_u64(room, BTT_ARENA_MAX), BTT_BLOCK);
+}
+
+uint64_t geometry_backup_off(uint64_t room)
+{
+	return arena_size(room) - BTT_BLOCK;
+}
+
 int geometry_arena(const struct btt_profile *profile, uint64_t container_size, uint32_t external_lbasize, uint64_t i,
 		   uint64_t *ret_off, struct btt_geometry *ret_geometry)
 {
@@ -104,7 +115,7 @@ int geometry_arena(const struct btt_profile *profile, uint64_t container_size, u
 		return -ENXIO;
 
 	uint64_t off = profile->base + i * BTT_ARENA_MAX;
-	uint64_t size = round_down(min_u64(container_size - off, BTT_ARENA_MAX), BTT_BLOCK);
+	uint64_t size = arena_size(container_size - off);
 	uint64_t flog_size = round_up(BTT_NFREE * 64u, BTT_BLOCK);
 	uint64_t avail = size - 2 * BTT_BLOCK - flog_size;
 	uint64_t internal = external_lbasize > profile->internal_min ? external_lbasize : profile->internal_min;

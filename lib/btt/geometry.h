@@ -40,6 +40,12 @@ uint64_t geometry_narena(const struct btt_profile *profile, uint64_t container_s
 int geometry_arena(const struct btt_profile *profile, uint64_t container_size, uint32_t external_lbasize, uint64_t i,
 		   uint64_t *ret_off, struct btt_geometry *ret_geometry);
 
+/*
+ * Where the backup info block of an arena is, from its start, judged only by the `room` bytes up to the container's end: at least
+ * BTT_BLOCK. What an info block says of it may be the content of a sector. SPEC 1.4.
+ */
+uint64_t geometry_backup_off(uint64_t room);
+
 /* Bytes of an arena of that geometry up to the end of its backup info block, or to the next arena. */
 uint64_t geometry_arena_size(const struct btt_geometry *g);
 

@@ -13,15 +13,6 @@ enum sight {
 	INTACT,
 };
 
-/*
- * Where the first arena's backup is, judged by the container's size alone (SPEC 1.4). What the block itself says does not
- * count: it may be a sector's content, and lead to another sector.
- */
-static uint64_t backup_off(const struct btt_profile *profile, uint64_t size)
-{
-	return round_down(min_u64(size - profile->base, BTT_ARENA_MAX), BTT_BLOCK) - BTT_BLOCK;
-}
-
 static int look(struct untorn_media *media, const struct btt_profile *profile, enum sight *ret_sight,
 		bool *ret_backup_agrees)
 {
@@ -54,7 +45,7 @@ static int look(struct untorn_media *media, const struct btt_profile *profile, e
 	}
 	*ret_sight = INTACT;
 	if (!geometry_fault(&info.geometry, size - profile->base) &&
-	    info.geometry.info2off == backup_off(profile, size)) {
+	    info.geometry.info2off == geometry_backup_off(size - profile->base)) {
 		r = info_read(media, profile->base + info.geometry.info2off, &backup);
 		if (r < 0)
 			return r;

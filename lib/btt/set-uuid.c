@@ -71,7 +71,7 @@ static int find_arena(const struct renaming *renaming, uint64_t off, struct rena
 	}
 	if (fault != -EUCLEAN)
 		return fault;
-	arena->backup_off = off + round_down(min_u64(room, BTT_ARENA_MAX), BTT_BLOCK) - BTT_BLOCK;
+	arena->backup_off = off + geometry_backup_off(room);
 	r = info_read(renaming->media, arena->backup_off, &arena->block);
 	if (r < 0)
 		return r;

@@ -361,10 +361,10 @@ static int format(const struct target *t)
  */
 static int look_at_backup(const struct target *t, enum found *ret_found)
 {
-	uint64_t base = t->profile->base, len = round_down(min_u64(t->size - base, BTT_ARENA_MAX), BTT_BLOCK);
+	uint64_t base = t->profile->base;
 	struct btt_info_block block;
 	struct btt_info info;
-	int r = info_read(t->media, base + len - BTT_BLOCK, &block);
+	int r = info_read(t->media, base + geometry_backup_off(t->size - base), &block);
 
 	if (r < 0 || info_fault(&block) != INFO_OK)
 		return r;
