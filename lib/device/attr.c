@@ -111,6 +111,30 @@ int attr_store_uevent(struct untorn_device *device, const char *text)
 	return -EINVAL;
 }
 
+static const struct platform_region *region_platform(struct untorn_device *device)
+{
+	bool is_region = device->kind->type == UNTORN_DEVICE_REGION;
+
+	return to_region(is_region ? device : device->parent)->platform;
+}
+
+int attr_show_numa_node(struct untorn_device *device, struct attr_text *text)
+{
+	attr_printf(text, "%d\n", region_platform(device)->numa_node);
+	return 0;
+}
+
+int attr_show_target_node(struct untorn_device *device, struct attr_text *text)
+{
+	attr_printf(text, "%d\n", region_platform(device)->target_node);
+	return 0;
+}
+
+mode_t attr_if_target_node(struct untorn_device *device, const struct attr *attr)
+{
+	return region_platform(device)->target_node < 0 ? 0 : attr->mode;
+}
+
 /* ------------------------------------------------------------------- finding a row ---------------------------------------- */
 
 static mode_t row_mode(struct untorn_device *device, const struct attr *row)

@@ -324,23 +324,6 @@ static int show_log_zero_flags(struct untorn_device *device, struct attr_text *t
 	return 0;
 }
 
-static int show_numa_node(struct untorn_device *device, struct attr_text *text)
-{
-	attr_printf(text, "%d\n", btt_region(to_btt(device))->platform->numa_node);
-	return 0;
-}
-
-static int show_target_node(struct untorn_device *device, struct attr_text *text)
-{
-	attr_printf(text, "%d\n", btt_region(to_btt(device))->platform->target_node);
-	return 0;
-}
-
-static mode_t target_node_visible(struct untorn_device *device, const struct attr *attr)
-{
-	return btt_region(to_btt(device))->platform->target_node < 0 ? 0 : attr->mode;
-}
-
 static const struct attr btt_attrs[] = {
 	{.name = "sector_size", .mode = 0644, .show = show_sector_size, .store = store_sector_size},
 	{.name = "namespace", .mode = 0644, .show = show_namespace, .store = untorn_btt_device_set_namespace},
@@ -350,7 +333,7 @@ static const struct attr btt_attrs[] = {
 	{.name = "devtype", .mode = 0444, .show = attr_show_devtype},
 	{.name = "modalias", .mode = 0444, .show = attr_show_modalias},
 	ATTR_UEVENT,
-	{.name = "numa_node", .mode = 0444, .show = show_numa_node},
-	{.name = "target_node", .mode = 0444, .show = show_target_node, .visible = target_node_visible},
+	ATTR_NUMA_NODE,
+	ATTR_TARGET_NODE,
 	{.name = NULL},
 };

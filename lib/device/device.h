@@ -88,6 +88,19 @@ int attr_store_uevent(struct untorn_device *device, const char *text);
 		.name = "uevent", .mode = 0644, .show = attr_show_uevent, .store = attr_store_uevent \
 	}
 
+/* Of a region and its children: where its memory is near. A target node below 0 is not known and not shown. */
+int attr_show_numa_node(struct untorn_device *device, struct attr_text *text);
+int attr_show_target_node(struct untorn_device *device, struct attr_text *text);
+mode_t attr_if_target_node(struct untorn_device *device, const struct attr *attr);
+#define ATTR_NUMA_NODE                                                         \
+	{                                                                      \
+		.name = "numa_node", .mode = 0444, .show = attr_show_numa_node \
+	}
+#define ATTR_TARGET_NODE                                                                                           \
+	{                                                                                                          \
+		.name = "target_node", .mode = 0444, .visible = attr_if_target_node, .show = attr_show_target_node \
+	}
+
 /* ------------------------------------------------------------------- parse.c ---------------------------------------------- */
 
 /* Section 3. -EINVAL, and -ERANGE for numbers that overflow. */

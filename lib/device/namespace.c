@@ -412,18 +412,6 @@ static int show_info(struct untorn_device *device, struct attr_text *text)
 	return r < 0 ? r : show_field(text, to_namespace(device), &info);
 }
 
-static int show_numa_node(struct untorn_device *device, struct attr_text *text)
-{
-	attr_printf(text, "%d\n", to_region(device->parent)->platform->numa_node);
-	return 0;
-}
-
-static int show_target_node(struct untorn_device *device, struct attr_text *text)
-{
-	attr_printf(text, "%d\n", to_region(device->parent)->platform->target_node);
-	return 0;
-}
-
 /* A number that is no number is refused before anything is locked. */
 static int store_size(struct untorn_device *device, const char *text)
 {
@@ -466,11 +454,6 @@ static mode_t size_mode(struct untorn_device *device, const struct attr *attr)
 	return to_namespace(device)->nstype == UNTORN_NSTYPE_IO ? 0444 : attr->mode;
 }
 
-static mode_t target_node_mode(struct untorn_device *device, const struct attr *attr)
-{
-	return to_region(device->parent)->platform->target_node < 0 ? 0 : attr->mode;
-}
-
 /* Section 9, S64. */
 static const struct attr namespace_attrs[] = {
 	{.name = "devtype", .mode = 0444, .show = attr_show_devtype},
@@ -487,8 +470,8 @@ static const struct attr namespace_attrs[] = {
 	{"force_raw", 0644, mode_by_kind, show_info, store_force_raw, ALL | FORCE_RAW},
 	{"sector_size", 0644, mode_by_kind, show_info, store_sector_size, LABELLED | SECTOR_SIZE},
 	{"dpa_extents", 0444, mode_by_kind, show_info, NULL, LABELLED | DPA_EXTENTS},
-	{.name = "numa_node", .mode = 0444, .show = show_numa_node},
-	{.name = "target_node", .mode = 0444, .visible = target_node_mode, .show = show_target_node},
+	ATTR_NUMA_NODE,
+	ATTR_TARGET_NODE,
 	{.name = NULL},
 };
 

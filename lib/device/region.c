@@ -257,18 +257,6 @@ static int show_persistence_domain(struct untorn_device *device, struct attr_tex
 	return 0;
 }
 
-static int show_numa_node(struct untorn_device *device, struct attr_text *text)
-{
-	attr_printf(text, "%d\n", to_region(device)->platform->numa_node);
-	return 0;
-}
-
-static int show_target_node(struct untorn_device *device, struct attr_text *text)
-{
-	attr_printf(text, "%d\n", to_region(device)->platform->target_node);
-	return 0;
-}
-
 static int show_range_index(struct untorn_device *device, struct attr_text *text)
 {
 	attr_printf(text, "%d\n", range_index(to_region(device)));
@@ -396,11 +384,6 @@ static mode_t if_persistence_domain(struct untorn_device *device, const struct a
 	return persistence_domain(to_region(device)) ? attr->mode : 0;
 }
 
-static mode_t if_target_node(struct untorn_device *device, const struct attr *attr)
-{
-	return to_region(device)->platform->target_node >= 0 ? attr->mode : 0;
-}
-
 #define MAPPING(n)                                                                                        \
 	{                                                                                                 \
 		.name = "mapping" #n, .mode = 0444, .visible = if_mapping, .show = show_mapping, .arg = n \
@@ -453,14 +436,14 @@ static const struct attr region_attrs[] = {
 	ATTR_UEVENT,
 	{.name = "namespace_seed", .mode = 0444, .show = show_namespace_seed},
 	{.name = "nstype", .mode = 0444, .show = show_nstype},
-	{.name = "numa_node", .mode = 0444, .show = show_numa_node},
+	ATTR_NUMA_NODE,
 	{.name = "persistence_domain", .mode = 0444, .visible = if_persistence_domain, .show = show_persistence_domain},
 	{.name = "pfn_seed", .mode = 0444, .visible = if_memory, .show = show_no_seed},
 	{.name = "read_only", .mode = 0644, .show = show_read_only, .store = store_read_only},
 	{.name = "resource", .mode = 0400, .visible = if_memory, .show = show_resource},
 	{.name = "set_cookie", .mode = 0444, .visible = if_iset, .show = show_set_cookie},
 	{.name = "size", .mode = 0444, .show = show_size},
-	{.name = "target_node", .mode = 0444, .visible = if_target_node, .show = show_target_node},
+	ATTR_TARGET_NODE,
 	{.name = "nfit/range_index", .mode = 0444, .show = show_range_index},
 	{.name = NULL},
 };
