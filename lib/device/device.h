@@ -325,6 +325,8 @@ bool dimm_is_enabled(const struct dimm *dimm); /* bound, and its label data is t
  */
 int dimm_reserve_labels(struct dimm *dimm);
 int dimm_release_labels(struct dimm *dimm);
+/* The label area at the end of the dimm, which has one. */
+int dimm_open_labels(const struct dimm *dimm, struct untorn_label_area **ret_area);
 
 /* ------------------------------------------------------------------- region.c, region-probe.c ----------------------------- */
 

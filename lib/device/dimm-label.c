@@ -19,7 +19,6 @@ struct label_call {
 static int begin(struct untorn_device *device, bool writes, struct label_call *ret_call)
 {
 	struct label_call call = {.dimm = to_dimm(device)};
-	const struct platform_dimm *platform;
 	int r;
 
 	if (device->kind->type != UNTORN_DEVICE_DIMM)
@@ -27,8 +26,7 @@ static int begin(struct untorn_device *device, bool writes, struct label_call *r
 	r = device_lock_reconfig_idle(device);
 	if (r < 0)
 		return r;
-	platform = call.dimm->platform;
-	if (platform->label_size == 0)
+	if (call.dimm->platform->label_size == 0)
 		r = -ENXIO;
 	else if (call.dimm->locked)
 		r = -EACCES;
@@ -37,8 +35,7 @@ static int begin(struct untorn_device *device, bool writes, struct label_call *r
 	else if (writes && (device->bus->flags & UNTORN_BUS_READ_ONLY))
 		r = -EROFS;
 	else
-		r = untorn_label_open(platform->media, platform->size - platform->label_size, platform->label_size,
-				      &call.area);
+		r = dimm_open_labels(call.dimm, &call.area);
 	if (r < 0)
 		device_unlock_reconfig(device);
 	else

@@ -60,14 +60,20 @@ static int reserve_label(struct dimm *dimm, const struct untorn_label *label)
 	return r;
 }
 
-int dimm_reserve_labels(struct dimm *dimm)
+static int release_label(struct dimm *dimm, const struct untorn_label *label)
+{
+	return dpa_release(&dimm->dpa, label->uuid, label->dpa, label->rawsize);
+}
+
+/* Until fn fails. */
+static int each_active_label(struct dimm *dimm, int (*fn)(struct dimm *dimm, const struct untorn_label *label))
 {
 	struct untorn_label label;
 	uint32_t slot = 0;
 	int r;
 
 	while ((r = untorn_label_next_active(dimm->area, slot, &label)) == 0) {
-		r = reserve_label(dimm, &label);
+		r = fn(dimm, &label);
 		if (r < 0)
 			return r;
 		slot = label.slot + 1;
@@ -75,19 +81,14 @@ int dimm_reserve_labels(struct dimm *dimm)
 	return r == -ENOENT ? 0 : r;
 }
 
+int dimm_reserve_labels(struct dimm *dimm)
+{
+	return each_active_label(dimm, reserve_label);
+}
+
 int dimm_release_labels(struct dimm *dimm)
 {
-	struct untorn_label label;
-	uint32_t slot = 0;
-	int r;
-
-	while ((r = untorn_label_next_active(dimm->area, slot, &label)) == 0) {
-		r = dpa_release(&dimm->dpa, label.uuid, label.dpa, label.rawsize);
-		if (r < 0)
-			return r;
-		slot = label.slot + 1;
-	}
-	return r == -ENOENT ? 0 : r;
+	return each_active_label(dimm, release_label);
 }
 
 static void forget_labels(struct dimm *dimm)
@@ -97,19 +98,19 @@ static void forget_labels(struct dimm *dimm)
 	dpa_done(&dimm->dpa);
 }
 
-static int read_labels(struct dimm *dimm)
+int dimm_open_labels(const struct dimm *dimm, struct untorn_label_area **ret_area)
 {
 	const struct platform_dimm *platform = dimm->platform;
 
 	return untorn_label_open(platform->media, platform->size - platform->label_size, platform->label_size,
-				 &dimm->area);
+				 ret_area);
 }
 
 static int load_labels(struct dimm *dimm)
 {
 	struct untorn_label_area_info info;
 	bool is_kept = dimm->area;
-	int r = is_kept ? 0 : read_labels(dimm);
+	int r = is_kept ? 0 : dimm_open_labels(dimm, &dimm->area);
 
 	if (!is_kept)
 		dimm->stale = r < 0;
