@@ -473,10 +473,20 @@ static int clear_leftovers(struct untorn_label_area *area, enum untorn_label_ver
 	return r < 0 ? r : untorn_media_zero(area->media, area->off, 2ull * g.index_size);
 }
 
+/* What stands there now, after a change that may have failed in its middle. r is what it returned, which goes first. */
+static int reread(struct untorn_label_area *area, int r)
+{
+	int again;
+
+	area->stale = true;
+	again = area_sync(area);
+	return r < 0 ? r : again;
+}
+
 int untorn_label_init(struct untorn_label_area *area, enum untorn_label_version version, unsigned flags)
 {
 	enum untorn_label_version old;
-	int r, again;
+	int r;
 
 	if ((version != UNTORN_LABEL_V1_1 && version != UNTORN_LABEL_V1_2) || flags & ~(unsigned)UNTORN_LABEL_FORCE)
 		return -EINVAL;
@@ -491,9 +501,7 @@ int untorn_label_init(struct untorn_label_area *area, enum untorn_label_version 
 	r = old == UNTORN_LABEL_NONE ? clear_leftovers(area, version) : empty_index(area);
 	if (r == 0 && old != version)
 		r = write_both(area, version);
-	area->stale = true;
-	again = area_sync(area);
-	return r < 0 ? r : again;
+	return reread(area, r);
 }
 
 int untorn_label_read(struct untorn_label_area *area, uint64_t off, void *buf, size_t len)
@@ -547,44 +555,47 @@ static int write_with_index(struct untorn_label_area *area, const struct index_p
 	return r;
 }
 
-int untorn_label_write(struct untorn_label_area *area, uint64_t off, const void *buf, size_t len)
+/* Where index blocks may stand, before bytes of [off, off + len) change. *ret_all: the range has all of these places. */
+static int look_before_change(struct untorn_label_area *area, uint64_t off, uint64_t len, struct index_places *places,
+			      bool *ret_all)
 {
-	struct index_places places;
-	int r, again;
+	int r;
 
 	if (!range_fits(off, len, area->size))
 		return -ERANGE;
 	r = area_sync(area);
 	if (r < 0)
 		return r;
-	find_index_places(area, &places);
-	if (off == 0 && places.end > 0 && len >= places.end)
-		r = write_with_index(area, &places, buf, len);
-	else
-		r = write_bytes(area, off, buf, len);
-	area->stale = true;
-	again = area_sync(area);
-	return r < 0 ? r : again;
+	find_index_places(area, places);
+	*ret_all = off == 0 && places->end > 0 && len >= places->end;
+	return 0;
+}
+
+int untorn_label_write(struct untorn_label_area *area, uint64_t off, const void *buf, size_t len)
+{
+	struct index_places places;
+	bool all;
+	int r = look_before_change(area, off, len, &places, &all);
+
+	if (r < 0)
+		return r;
+	r = all ? write_with_index(area, &places, buf, len) : write_bytes(area, off, buf, len);
+	return reread(area, r);
 }
 
 int untorn_label_zero(struct untorn_label_area *area, uint64_t off, uint64_t len)
 {
 	struct index_places places;
-	int r, again;
+	bool all;
+	int r = look_before_change(area, off, len, &places, &all);
 
-	if (!range_fits(off, len, area->size))
-		return -ERANGE;
-	r = area_sync(area);
 	if (r < 0)
 		return r;
-	find_index_places(area, &places);
-	if (off == 0 && places.end > 0 && len >= places.end)
+	if (all)
 		r = forget_index(area, &places);
 	if (r == 0)
 		r = untorn_media_zero(area->media, area->off + off, len);
-	area->stale = true;
-	again = area_sync(area);
-	return r < 0 ? r : again;
+	return reread(area, r);
 }
 
 /* -------------------------------------------------------------- slots ---------------------------------------------------- */
