@@ -260,8 +260,9 @@ struct untorn_label_namespace {
 
 /*
  * Read the labels of a set and call found for each namespace, in order of the first mapping's DPA, and finding for
- * everything that was skipped or refused (either may be NULL), also what untorn_label_check() finds in each area. Labels whose
- * DPA lies outside the windows belong to other regions and are passed over silently.
+ * everything that was skipped or refused (either may be NULL), also what untorn_label_check() finds in each area. All
+ * findings come before the first namespace. Labels whose DPA lies outside the windows belong to other regions and are passed
+ * over silently.
  *
  * An update that a power cut interrupted is recognised by the updating flag: the set is reported as it will be once it is
  * finished (INTERRUPTED); nothing is written. SPEC 9.7.

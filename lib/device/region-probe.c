@@ -24,6 +24,7 @@ struct survey {
 	struct untorn_label_finding finding; /* the first; the first that refuses the region if there is one */
 	unsigned nfinding;
 	bool refused, interrupted;
+	bool finishes; /* an interrupted update is to be finished before its namespaces are taken */
 };
 
 static void survey_done(struct survey *survey)
@@ -153,8 +154,11 @@ static int found_namespace(void *arg, const struct untorn_label_namespace *label
 {
 	struct survey *survey = arg;
 	struct namespace *ns;
-	int r = namespace_new_labelled(survey->region, label, &ns);
+	int r;
 
+	if (survey->interrupted && survey->finishes)
+		return 0; /* findings come first */
+	r = namespace_new_labelled(survey->region, label, &ns);
 	return r < 0 ? r : add_namespace(survey, ns);
 }
 
@@ -169,17 +173,17 @@ static int read_set(struct survey *survey)
 		return check_no_labels(region);
 	if (r < 0)
 		return r;
-	r = untorn_label_assemble(&set, NULL, note_finding, survey);
-	if (r == 0 && survey->interrupted && !(region->dev.bus->flags & UNTORN_BUS_READ_ONLY)) {
+	survey->finishes = !(region->dev.bus->flags & UNTORN_BUS_READ_ONLY);
+	r = untorn_label_assemble(&set, found_namespace, note_finding, survey);
+	if (r == 0 && survey->interrupted && survey->finishes) {
 		r = finish_update(region, &set);
 		if (r < 0)
 			return r;
+		survey->finishes = false;
 		survey->nfinding = 0;
-		r = untorn_label_assemble(&set, NULL, note_finding, survey);
+		r = untorn_label_assemble(&set, found_namespace, note_finding, survey);
 	}
 	tell_findings(survey);
-	if (r == 0)
-		r = untorn_label_assemble(&set, found_namespace, NULL, survey);
 	if (r == -ENXIO)
 		return 0; /* no index yet: nothing is labelled */
 	return r == -EUCLEAN ? -ENODEV : r;
