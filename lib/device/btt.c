@@ -106,20 +106,12 @@ int untorn_btt_device_set_uuid(struct untorn_device *device, const uint8_t uuid[
 	return change_uuid(device, 0, uuid);
 }
 
-static bool is_btt_size(uint64_t sector_size)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(btt_sizes); i++) {
-		if (btt_sizes[i] == sector_size)
-			return true;
-	}
-	return false;
-}
-
 int untorn_btt_device_set_sector_size(struct untorn_device *device, uint64_t sector_size)
 {
 	if (!device_is_btt(device))
 		return -EINVAL;
-	return change_sector_size(device, is_btt_size(sector_size) ? 0 : -EINVAL, sector_size);
+	return change_sector_size(device, is_listed(sector_size, btt_sizes, ARRAY_SIZE(btt_sizes)) ? 0 : -EINVAL,
+				  sector_size);
 }
 
 int untorn_btt_device_sector_sizes(struct untorn_device *device, const uint32_t **ret_values, size_t *ret_n)

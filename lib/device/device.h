@@ -107,6 +107,7 @@ mode_t attr_if_target_node(struct untorn_device *device, const struct attr *attr
 int parse_unsigned(const char *text, uint64_t *ret_value);
 int parse_bool(const char *text, bool *ret_value);
 int parse_uuid(const char *text, uint8_t ret_uuid[UUID_LEN]);
+bool is_listed(uint64_t size, const uint32_t *sizes, size_t n);
 int parse_size_select(const char *text, const uint32_t *sizes, size_t n, uint64_t *ret_size);
 /* text equals word, one trailing newline ignored. */
 bool parse_word(const char *text, const char *word);

@@ -305,15 +305,9 @@ int untorn_image_open(struct untorn_media *media, uint64_t label_size, const cha
 static bool takes_sector_size(struct untorn_device *ns, uint64_t sector_size)
 {
 	const uint32_t *sizes;
-	size_t n = 0;
+	size_t n;
 
-	if (untorn_namespace_sector_sizes(ns, &sizes, &n) < 0)
-		return false;
-	for (size_t i = 0; i < n; i++) {
-		if (sizes[i] == sector_size)
-			return true;
-	}
-	return false;
+	return untorn_namespace_sector_sizes(ns, &sizes, &n) == 0 && is_listed(sector_size, sizes, n);
 }
 
 static int claim_namespace(struct untorn_device *ns, const struct untorn_image_claim *claim,

@@ -241,15 +241,10 @@ static int set_alt_name(struct namespace *ns, const void *arg)
 static int set_sector_size(struct namespace *ns, const void *arg)
 {
 	uint64_t size = *(const uint64_t *)arg;
-	const uint32_t *sizes;
 	size_t n;
+	const uint32_t *sizes = sector_sizes(ns, &n);
 
-	sizes = sector_sizes(ns, &n);
-	for (size_t i = 0; i < n; i++) {
-		if (sizes[i] == size)
-			return set_field(ns, &ns->sector_size, &size, sizeof(size));
-	}
-	return -EINVAL;
+	return is_listed(size, sizes, n) ? set_field(ns, &ns->sector_size, &size, sizeof(size)) : -EINVAL;
 }
 
 static int set_sector_size_text(struct namespace *ns, const void *arg)

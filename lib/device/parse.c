@@ -77,6 +77,15 @@ int parse_uuid(const char *text, uint8_t ret_uuid[UUID_LEN])
 	return 0;
 }
 
+bool is_listed(uint64_t size, const uint32_t *sizes, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (sizes[i] == size)
+			return true;
+	}
+	return false;
+}
+
 int parse_size_select(const char *text, const uint32_t *sizes, size_t n, uint64_t *ret_size)
 {
 	uint64_t size;
@@ -84,13 +93,10 @@ int parse_size_select(const char *text, const uint32_t *sizes, size_t n, uint64_
 
 	if (r < 0)
 		return r;
-	for (size_t i = 0; i < n; i++) {
-		if (size == sizes[i]) {
-			*ret_size = size;
-			return 0;
-		}
-	}
-	return -EINVAL;
+	if (!is_listed(size, sizes, n))
+		return -EINVAL;
+	*ret_size = size;
+	return 0;
 }
 
 bool parse_word(const char *text, const char *word)
