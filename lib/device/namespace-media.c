@@ -57,11 +57,8 @@ int namespace_media(struct namespace *ns, struct untorn_media **ret_media)
 
 int untorn_namespace_media(struct untorn_device *device, struct untorn_media **ret_media)
 {
-	int r;
+	int r = namespace_lock(device);
 
-	if (device->kind->type != UNTORN_DEVICE_NAMESPACE)
-		return -EINVAL;
-	r = device_lock_reconfig(device);
 	if (r < 0)
 		return r;
 	r = namespace_media(to_namespace(device), ret_media);
@@ -82,11 +79,8 @@ int untorn_namespace_btt_layout(struct untorn_device *device, enum untorn_btt_la
 				uint8_t ret_parent_uuid[16])
 {
 	struct namespace *ns = to_namespace(device);
-	int r;
+	int r = namespace_lock(device);
 
-	if (device->kind->type != UNTORN_DEVICE_NAMESPACE)
-		return -EINVAL;
-	r = device_lock_reconfig(device);
 	if (r < 0)
 		return r;
 	*ret_layout = namespace_btt_layout(ns);

@@ -100,13 +100,15 @@ static void fill_info(const struct namespace *ns, struct untorn_namespace_info *
 	snprintf(info->mode, sizeof(info->mode), "%s", ns->claim ? "safe" : "raw");
 }
 
+int namespace_lock(struct untorn_device *device)
+{
+	return device->kind->type == UNTORN_DEVICE_NAMESPACE ? device_lock_reconfig(device) : -EINVAL;
+}
+
 int untorn_namespace_get_info(struct untorn_device *device, struct untorn_namespace_info *ret_info)
 {
-	int r;
+	int r = namespace_lock(device);
 
-	if (device->kind->type != UNTORN_DEVICE_NAMESPACE)
-		return -EINVAL;
-	r = device_lock_reconfig(device);
 	if (r < 0)
 		return r;
 	fill_info(to_namespace(device), ret_info);

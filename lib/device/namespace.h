@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What the files of namespaces share with each other. Everything here is called with the bus lock held. */
+/* What the files of namespaces share with each other. All but the lock is called with the bus lock held. */
 #ifndef DEVICE_NAMESPACE_H
 #define DEVICE_NAMESPACE_H
 
@@ -20,5 +20,8 @@ bool namespace_region_has_labels(struct region *region);
 
 /* The class that the word "btt" stands for under the labels of the region. -ENXIO: its dimms disagree. */
 int namespace_btt_class(struct region *region, enum untorn_holder_class *ret_class);
+
+/* Device lock and bus lock; device_unlock_reconfig() ends it. -EINVAL: not a namespace; -ENODEV. */
+int namespace_lock(struct untorn_device *device);
 
 #endif
