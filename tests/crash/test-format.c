@@ -16,6 +16,7 @@
 #include "btt/geometry.h"
 #include "media/crash.h"
 #include "media/memory.h"
+#include "numbered.h"
 #include "spec.h"
 
 #define SIZE (17ull << 20)
@@ -52,29 +53,12 @@ static void write_old(uint8_t *image, enum untorn_btt_layout layout)
 	struct untorn_btt_format_options options = options_of(layout, old_uuid);
 	struct untorn_media *media = wrap(image);
 	struct untorn_btt *btt;
-	uint8_t sector[512];
 
 	assert_int_equal(untorn_btt_format(media, &options), 0);
 	assert_int_equal(untorn_btt_open(media, NULL, &btt), 0);
-	for (uint32_t lba = 0; lba < OLD; lba++) {
-		memset(sector, (int)lba | 1, sizeof(sector));
-		assert_int_equal(untorn_btt_write(btt, lba, 1, sector, NULL, 0), 0);
-	}
+	write_numbered(btt, OLD);
 	assert_int_equal(untorn_btt_close(btt), 0);
 	untorn_media_close(media);
-}
-
-/* All of the old data is there. (A new volume of a Linux layout on memory that cannot be discarded may hold anything.) */
-static bool is_old(struct untorn_btt *btt)
-{
-	uint8_t sector[512], expected[512];
-
-	for (uint32_t lba = 0; lba < OLD; lba++) {
-		memset(expected, (int)lba | 1, sizeof(expected));
-		if (untorn_btt_read(btt, lba, 1, sector, NULL) < 0 || memcmp(sector, expected, sizeof(sector)) != 0)
-			return false;
-	}
-	return true;
 }
 
 /* What the image opens as, counted. false: half of something. */
@@ -91,9 +75,10 @@ static bool opens_whole(struct formatting *f, uint8_t *image)
 		untorn_btt_get_info(btt, &info);
 		if (memcmp(info.uuid, old_uuid, 16) == 0) {
 			f->old++;
-			whole = info.layout == f->from && is_old(btt);
+			whole = info.layout == f->from && has_numbered(btt, OLD);
 		} else {
 			f->new ++;
+			/* On memory that cannot be discarded, the sectors of a new volume may hold anything. */
 			whole = info.layout == f->to && (memcmp(info.uuid, new_uuid, 16) == 0);
 		}
 		assert_int_equal(untorn_btt_close(btt), 0);

@@ -15,6 +15,7 @@
 #include "btt/info.h"
 #include "media/crash.h"
 #include "media/memory.h"
+#include "numbered.h"
 
 #define SIZE (17ull << 20)
 #define OLD  300u /* sectors with data */
@@ -47,14 +48,10 @@ static void make_volume(struct renaming *renaming, uint8_t *image)
 	struct untorn_media *media = wrap(image);
 	struct untorn_btt_arena_info arena;
 	struct untorn_btt *btt;
-	uint8_t sector[512];
 
 	assert_int_equal(untorn_btt_format(media, &options), 0);
 	assert_int_equal(untorn_btt_open(media, NULL, &btt), 0);
-	for (uint32_t lba = 0; lba < OLD; lba++) {
-		memset(sector, (int)lba | 1, sizeof(sector));
-		assert_int_equal(untorn_btt_write(btt, lba, 1, sector, NULL, 0), 0);
-	}
+	write_numbered(btt, OLD);
 	assert_int_equal(untorn_btt_get_arena(btt, 0, &arena), 0);
 	renaming->base = arena.off;
 	renaming->info2off = arena.info2_off;
@@ -69,18 +66,6 @@ static bool is_intact(struct untorn_media *media, uint64_t off)
 	return info_read(media, off, &block) == 0 && info_fault(&block) == INFO_OK;
 }
 
-static bool has_data(struct untorn_btt *btt)
-{
-	uint8_t sector[512], expected[512];
-
-	for (uint32_t lba = 0; lba < OLD; lba++) {
-		memset(expected, (int)lba | 1, sizeof(expected));
-		if (untorn_btt_read(btt, lba, 1, sector, NULL) < 0 || memcmp(sector, expected, sizeof(sector)) != 0)
-			return false;
-	}
-	return true;
-}
-
 /* Opens under the parent: with that uuid and its data. Counts. */
 static bool opens(struct untorn_media *media, enum untorn_btt_layout layout, const uint8_t *parent, const uint8_t *uuid,
 		  size_t *count)
@@ -93,7 +78,7 @@ static bool opens(struct untorn_media *media, enum untorn_btt_layout layout, con
 	if (untorn_btt_open(media, &options, &btt) < 0)
 		return true;
 	untorn_btt_get_info(btt, &info);
-	whole = memcmp(info.uuid, uuid, 16) == 0 && memcmp(info.parent_uuid, parent, 16) == 0 && has_data(btt);
+	whole = memcmp(info.uuid, uuid, 16) == 0 && memcmp(info.parent_uuid, parent, 16) == 0 && has_numbered(btt, OLD);
 	assert_int_equal(untorn_btt_close(btt), 0);
 	++*count;
 	return whole;

@@ -12,6 +12,7 @@
 
 #include "btt/pool.h"
 #include "drive.h"
+#include "le-bytes.h"
 
 /* A place in memory of some bytes, and the values to try there. */
 struct place {
@@ -46,21 +47,6 @@ static uint64_t extreme(unsigned i, uint64_t was)
 	};
 
 	return values[i];
-}
-
-static uint64_t get(const uint8_t *p, size_t size)
-{
-	le64 v = {0};
-
-	memcpy(&v, p, size);
-	return le64_get(v);
-}
-
-static void put(uint8_t *p, size_t size, uint64_t value)
-{
-	le64 v = le64_make(value);
-
-	memcpy(p, &v, size);
 }
 
 /* ---------------------------------------------------------- info blocks -------------------------------------------------- */
@@ -100,7 +86,7 @@ static void change_info(struct sample *s, void *arg)
 
 		if (!(c->copies >> i & 1))
 			continue;
-		put(p, c->place->size, extreme(c->value, get(p, c->place->size)));
+		le_bytes_put(p, c->place->size, extreme(c->value, le_bytes_get(p, c->place->size)));
 		sample_seal(copies[i]);
 	}
 }
@@ -136,7 +122,7 @@ static void change_flog(struct sample *s, void *arg)
 	const struct change *c = arg;
 	uint8_t *p = (uint8_t *)&sample_group(s, c->index)->slot[c->slot] + c->place->off;
 
-	put(p, c->place->size, extreme(c->value, get(p, c->place->size)));
+	le_bytes_put(p, c->place->size, extreme(c->value, le_bytes_get(p, c->place->size)));
 }
 
 static void drive_flog(const struct sample *s)
@@ -210,7 +196,7 @@ static void change_pool(struct sample *s, void *arg)
 	struct pool_header *h = (struct pool_header *)s->bytes;
 	uint8_t *p = s->bytes + c->place->off;
 
-	put(p, c->place->size, extreme(c->value, get(p, c->place->size)));
+	le_bytes_put(p, c->place->size, extreme(c->value, le_bytes_get(p, c->place->size)));
 	if (c->sealed)
 		h->checksum = le64_make(pool_checksum(h));
 }

@@ -20,6 +20,7 @@
 #include "base/fletcher64.h"
 #include "label/area.h"
 #include "labels.h"
+#include "le-bytes.h"
 #include "media/memory.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -320,21 +321,6 @@ static uint64_t extreme(unsigned i, uint64_t was)
 	return values[i];
 }
 
-static uint64_t get(const uint8_t *p, size_t size)
-{
-	le64 v = {0};
-
-	memcpy(&v, p, size);
-	return le64_get(v);
-}
-
-static void put(uint8_t *p, size_t size, uint64_t value)
-{
-	le64 v = le64_make(value);
-
-	memcpy(p, &v, size);
-}
-
 static uint8_t *area_bytes(unsigned m)
 {
 	return image + m * LABELS_STRIDE + LABELS_OFF;
@@ -344,7 +330,7 @@ static void seal_index(unsigned m, unsigned block)
 {
 	uint8_t *p = area_bytes(m) + 256 * block;
 
-	put(p + 64, 8, fletcher64(p, 256, 64, 8));
+	le_bytes_put(p + 64, 8, fletcher64(p, 256, 64, 8));
 }
 
 static uint8_t *slot_bytes(const struct kind *k, unsigned m, uint32_t slot)
@@ -357,7 +343,7 @@ static void seal_label(const struct kind *k, unsigned m, uint32_t slot)
 	uint8_t *p = slot_bytes(k, m, slot);
 
 	if (k->version == UNTORN_LABEL_V1_2)
-		put(p + 248, 8, fletcher64(p, 256, 248, 8));
+		le_bytes_put(p + 248, 8, fletcher64(p, 256, 248, 8));
 }
 
 static void drive_index(const struct kind *k)
@@ -380,7 +366,7 @@ static void drive_index(const struct kind *k)
 
 					if (!(how >> block & 1))
 						continue;
-					put(at, p->size, extreme(v, get(at, p->size)));
+					le_bytes_put(at, p->size, extreme(v, le_bytes_get(at, p->size)));
 					if (how & 4)
 						seal_index(k->ways - 1, block);
 				}
@@ -407,7 +393,7 @@ static void drive_labels(const struct kind *k)
 							 p->name, v, slot, m);
 						what = text;
 						at = slot_bytes(k, m, slot) + p->off;
-						put(at, p->size, extreme(v, get(at, p->size)));
+						le_bytes_put(at, p->size, extreme(v, le_bytes_get(at, p->size)));
 						if (sealed)
 							seal_label(k, m, slot);
 						drive(k);
@@ -449,14 +435,14 @@ static void copy_label(const struct kind *k)
 	uint8_t *p = slot_bytes(k, to, slot);
 
 	memcpy(p, slot_bytes(k, from, source), k->version == UNTORN_LABEL_V1_1 ? 128 : 256);
-	put(p + 120, 4, slot);
+	le_bytes_put(p + 120, 4, slot);
 	if (draw(2))
-		put(p + 104, 8, LABELS_DPA(to) + 0x100000ull * draw(12));
+		le_bytes_put(p + 104, 8, LABELS_DPA(to) + 0x100000ull * draw(12));
 	if (draw(2))
-		put(p + 86, 2, draw(k->ways));
+		le_bytes_put(p + 86, 2, draw(k->ways));
 	if (draw(2))
 		memset(p, (int)draw(4), 16);
-	put(p + 80, 4, draw(3) ? get(p + 80, 4) : draw(2) * 8);
+	le_bytes_put(p + 80, 4, draw(3) ? le_bytes_get(p + 80, 4) : draw(2) * 8);
 	seal_label(k, to, slot);
 }
 
@@ -476,7 +462,7 @@ static void change_field(const struct kind *k)
 	uint32_t slot = draw(6);
 	uint8_t *at = slot_bytes(k, m, slot) + p->off;
 
-	put(at, p->size, extreme(draw(VALUES), get(at, p->size)));
+	le_bytes_put(at, p->size, extreme(draw(VALUES), le_bytes_get(at, p->size)));
 	if (draw(4))
 		seal_label(k, m, slot);
 }
@@ -487,7 +473,7 @@ static void change_index(const struct kind *k)
 	unsigned m = draw(k->ways), block = draw(2);
 	uint8_t *at = area_bytes(m) + 256 * block + p->off;
 
-	put(at, p->size, extreme(draw(VALUES), get(at, p->size)));
+	le_bytes_put(at, p->size, extreme(draw(VALUES), le_bytes_get(at, p->size)));
 	if (draw(4))
 		seal_index(m, block);
 }

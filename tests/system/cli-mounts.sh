@@ -5,16 +5,7 @@
 
 set -euo pipefail
 
-if [[ -z ${UNTORN_TEST_NAMESPACE-} ]]; then
-	for unshare in "unshare -m" "unshare -Urm"; do
-		if $unshare true 2>/dev/null; then
-			UNTORN_TEST_NAMESPACE=1 exec $unshare "$0" "$@"
-		fi
-	done
-	echo "SKIP: this user may make no mount namespace (unshare)"
-	exit 77
-fi
-
+. "$(dirname "${BASH_SOURCE[0]}")/../lib/own-mounts.sh"
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/functions.sh"
 
 mkdir memory

@@ -31,6 +31,7 @@
 #include "media/fault.h"
 #include "media/media.h"
 #include "media/memory.h"
+#include "medium.h"
 
 #define KIB (UINT64_C(1) << 10)
 #define MIB (UINT64_C(1) << 20)
@@ -129,32 +130,6 @@ static void need_root(void)
 		print_message("needs root: mounts and loop devices\n");
 		skip();
 	}
-}
-
-static uint64_t allocated(const char *path)
-{
-	struct stat st;
-
-	assert_return_code(stat(path, &st), errno);
-	return (uint64_t)st.st_blocks * 512;
-}
-
-static void assert_bytes(struct untorn_media *m, uint64_t off, uint8_t value, size_t len)
-{
-	_cleanup_free_ uint8_t *seen = malloc(len), *expected = malloc(len);
-
-	memset(expected, value, len);
-	memset(seen, (uint8_t)~value, len);
-	assert_int_equal(untorn_media_read(m, off, seen, len), 0);
-	assert_memory_equal(seen, expected, len);
-}
-
-static int fill(struct untorn_media *m, uint64_t off, uint8_t value, size_t len)
-{
-	_cleanup_free_ uint8_t *bytes = malloc(len);
-
-	memset(bytes, value, len);
-	return untorn_media_write(m, off, bytes, len);
 }
 
 /* ------------------------------------------------------- processes -------------------------------------------------------- */
