@@ -67,13 +67,19 @@ struct btt *btt_new(struct region *region, struct namespace *ns)
 	return btt;
 }
 
+/* Device lock and bus lock; device_unlock_reconfig() ends it. -EINVAL: not a btt; -ENODEV. */
+static int btt_lock(struct untorn_device *device)
+{
+	return device_is_btt(device) ? device_lock_reconfig(device) : -EINVAL;
+}
+
 /* ------------------------------------------------------------------- uuid and sector size --------------------------------- */
 
 /* parsed: what came of parsing the value; it counts only when the btt is not bound. S24, S26 */
 static int change_uuid(struct untorn_device *device, int parsed, const uint8_t *uuid)
 {
 	struct btt *btt = to_btt(device);
-	int r = device_lock_reconfig(device);
+	int r = btt_lock(device);
 
 	if (r < 0)
 		return r;
@@ -88,7 +94,7 @@ static int change_uuid(struct untorn_device *device, int parsed, const uint8_t *
 
 static int change_sector_size(struct untorn_device *device, int parsed, uint64_t sector_size)
 {
-	int r = device_lock_reconfig(device);
+	int r = btt_lock(device);
 
 	if (r < 0)
 		return r;
@@ -101,15 +107,11 @@ static int change_sector_size(struct untorn_device *device, int parsed, uint64_t
 
 int untorn_btt_device_set_uuid(struct untorn_device *device, const uint8_t uuid[16])
 {
-	if (!device_is_btt(device) || !uuid)
-		return -EINVAL;
-	return change_uuid(device, 0, uuid);
+	return uuid ? change_uuid(device, 0, uuid) : -EINVAL;
 }
 
 int untorn_btt_device_set_sector_size(struct untorn_device *device, uint64_t sector_size)
 {
-	if (!device_is_btt(device))
-		return -EINVAL;
 	return change_sector_size(device, is_listed(sector_size, btt_sizes, ARRAY_SIZE(btt_sizes)) ? 0 : -EINVAL,
 				  sector_size);
 }
@@ -185,11 +187,8 @@ static int change_namespace(struct btt *btt, const char *text)
 
 int untorn_btt_device_set_namespace(struct untorn_device *device, const char *name)
 {
-	int r;
+	int r = btt_lock(device);
 
-	if (!device_is_btt(device))
-		return -EINVAL;
-	r = device_lock_reconfig(device);
 	if (r < 0)
 		return r;
 	r = change_namespace(to_btt(device), name ? name : "");
@@ -231,11 +230,8 @@ int untorn_btt_device_namespace(struct untorn_device *device, struct untorn_devi
 int untorn_btt_device_get_info(struct untorn_device *device, struct untorn_btt_device_info *ret_info)
 {
 	const struct btt *btt = to_btt(device);
-	int r;
+	int r = btt_lock(device);
 
-	if (!device_is_btt(device))
-		return -EINVAL;
-	r = device_lock_reconfig(device);
 	if (r < 0)
 		return r;
 	*ret_info = (struct untorn_btt_device_info){
