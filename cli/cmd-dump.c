@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "cli.h"
+#include "info-block.h"
 
 /* The value of --map, --flog: whether it was given, and the range if one was. */
 struct range_option {
@@ -60,8 +61,6 @@ static struct json_array array;
 
 /* ---------------------------------------------------------------- info block -------------------------------------- */
 
-enum { INFO_SIZE = 4096 };
-
 enum field_type { FIELD_TEXT, FIELD_UUID, FIELD_U16, FIELD_U32, FIELD_U64, FIELD_HEX64 };
 
 /* The info block (SPEC 1.1), in the order of the medium. */
@@ -70,24 +69,24 @@ static const struct {
 	uint16_t off;
 	enum field_type type;
 } fields[] = {
-	{"signature", 0, FIELD_TEXT},
-	{"uuid", 16, FIELD_UUID},
-	{"parent_uuid", 32, FIELD_UUID},
-	{"flags", 48, FIELD_U32},
-	{"version_major", 52, FIELD_U16},
-	{"version_minor", 54, FIELD_U16},
-	{"external_lbasize", 56, FIELD_U32},
-	{"external_nlba", 60, FIELD_U32},
-	{"internal_lbasize", 64, FIELD_U32},
-	{"internal_nlba", 68, FIELD_U32},
-	{"nfree", 72, FIELD_U32},
-	{"infosize", 76, FIELD_U32},
-	{"nextoff", 80, FIELD_HEX64},
-	{"dataoff", 88, FIELD_HEX64},
-	{"mapoff", 96, FIELD_HEX64},
-	{"logoff", 104, FIELD_HEX64},
-	{"info2off", 112, FIELD_HEX64},
-	{"checksum", 4088, FIELD_HEX64},
+	{"signature", offsetof(struct info_block, signature), FIELD_TEXT},
+	{"uuid", offsetof(struct info_block, uuid), FIELD_UUID},
+	{"parent_uuid", offsetof(struct info_block, parent_uuid), FIELD_UUID},
+	{"flags", offsetof(struct info_block, flags), FIELD_U32},
+	{"version_major", offsetof(struct info_block, version_major), FIELD_U16},
+	{"version_minor", offsetof(struct info_block, version_minor), FIELD_U16},
+	{"external_lbasize", offsetof(struct info_block, external_lbasize), FIELD_U32},
+	{"external_nlba", offsetof(struct info_block, external_nlba), FIELD_U32},
+	{"internal_lbasize", offsetof(struct info_block, internal_lbasize), FIELD_U32},
+	{"internal_nlba", offsetof(struct info_block, internal_nlba), FIELD_U32},
+	{"nfree", offsetof(struct info_block, nfree), FIELD_U32},
+	{"infosize", offsetof(struct info_block, infosize), FIELD_U32},
+	{"nextoff", offsetof(struct info_block, nextoff), FIELD_HEX64},
+	{"dataoff", offsetof(struct info_block, dataoff), FIELD_HEX64},
+	{"mapoff", offsetof(struct info_block, mapoff), FIELD_HEX64},
+	{"logoff", offsetof(struct info_block, logoff), FIELD_HEX64},
+	{"info2off", offsetof(struct info_block, info2off), FIELD_HEX64},
+	{"checksum", offsetof(struct info_block, checksum), FIELD_HEX64},
 };
 
 static uint64_t load_le(const uint8_t *p, unsigned len)
@@ -137,7 +136,7 @@ static void dump_info_field(struct json_object *object, size_t i, const uint8_t 
 static int dump_info(const struct target *target)
 {
 	struct untorn_btt_arena_info arena;
-	uint8_t block[INFO_SIZE];
+	uint8_t block[sizeof(struct info_block)];
 	int r;
 
 	for (uint32_t i = 0; i < target->info.narena; i++) {

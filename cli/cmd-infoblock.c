@@ -10,21 +10,8 @@
 #include <uuid/uuid.h>
 
 #include "base/fletcher64.h"
-#include "base/le.h"
+#include "info-block.h"
 #include "nd.h"
-
-/* The info block as it stands on media. SPEC 1.1. */
-struct info_block {
-	char signature[16];
-	uint8_t uuid[16], parent_uuid[16];
-	le32 flags;
-	le16 version_major, version_minor;
-	le32 external_lbasize, external_nlba, internal_lbasize, internal_nlba, nfree, infosize;
-	le64 nextoff, dataoff, mapoff, logoff, info2off;
-	uint8_t padding[3968];
-	le64 checksum;
-};
-_Static_assert(sizeof(struct info_block) == 4096, "info block size");
 
 /* What is read and written: one of its two places holds the info block. */
 struct span {
