@@ -321,7 +321,7 @@ int untorn_namespace_holder(struct untorn_device *ns, struct untorn_device **ret
 
 /*
  * Stores. -EBUSY: bound or claimed (not force_raw). Labels are durable on return when uuid and size are set. Section 9:
- * uuid: -EINVAL: another device has it. size: -ENXIO: no uuid, dimm not bound; -EINVAL: alignment; -ENOSPC. Size 0 deletes.
+ * uuid: -EINVAL: another device or label has it. size: -ENXIO: no uuid, dimm not bound; -EINVAL: alignment; -ENOSPC. Size 0 deletes.
  * alt_name: -EINVAL: more than 63 bytes. sector_size: -EINVAL: not in the list. Label updates: -ENXIO, -ENOSPC, -EIO, -EROFS.
  * holder_class: BTT and BTT2 are both what the version of the labels calls for; -EINVAL: UNKNOWN; -ENXIO: the dimms disagree. An io
  * namespace has no labels: it has the class until its region is unbound, and -ENXIO is returned all the same.

@@ -326,6 +326,8 @@ bool dimm_is_enabled(const struct dimm *dimm); /* bound, and its label data is t
  */
 int dimm_reserve_labels(struct dimm *dimm);
 int dimm_release_labels(struct dimm *dimm);
+/* Whether an active label has that uuid. -ENOENT: none that is known; -EIO. Bus lock held. */
+int dimm_find_label(struct dimm *dimm, const uint8_t *uuid);
 /* The label area at the end of the dimm, which has one. */
 int dimm_open_labels(const struct dimm *dimm, struct untorn_label_area **ret_area);
 
@@ -438,8 +440,6 @@ uint64_t namespace_resource(const struct namespace *ns); /* physical start; bus 
 int namespace_media(struct namespace *ns, struct untorn_media **ret_media);
 /* Layout of a BTT on it: 2.0 for BTT2, else 1.1. Bus lock held. U5. */
 enum untorn_btt_layout namespace_btt_layout(const struct namespace *ns);
-/* Whether any namespace or btt of the bus has that uuid, other than except. Bus lock held. */
-bool namespace_uuid_in_use(struct untorn_bus *bus, const uint8_t *uuid, const struct untorn_device *except);
 /* After a store: make the labels say what the namespace is. Bus lock held. Section 9. */
 int namespace_update_labels(struct namespace *ns);
 

@@ -91,6 +91,20 @@ int dimm_release_labels(struct dimm *dimm)
 	return each_active_label(dimm, release_label);
 }
 
+int dimm_find_label(struct dimm *dimm, const uint8_t *uuid)
+{
+	struct untorn_label label = {.slot = 0};
+	uint32_t slot = 0;
+	int r = -ENOENT;
+
+	while (dimm->area && (r = untorn_label_next_active(dimm->area, slot, &label)) == 0) {
+		if (memcmp(label.uuid, uuid, UUID_LEN) == 0)
+			break;
+		slot = label.slot + 1;
+	}
+	return r;
+}
+
 static void forget_labels(struct dimm *dimm)
 {
 	untorn_label_close(dimm->area);

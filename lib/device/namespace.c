@@ -69,15 +69,33 @@ static bool child_has_uuid(const struct untorn_device *region, const uint8_t *uu
 	return false;
 }
 
-bool namespace_uuid_in_use(struct untorn_bus *bus, const uint8_t *uuid, const struct untorn_device *except)
+static bool device_has_uuid(struct untorn_bus *bus, const uint8_t *uuid, const struct untorn_device *except)
 {
-	bool in_use = false;
+	bool found = false;
 
 	pthread_mutex_lock(&bus->tree);
-	for (struct untorn_device *child = bus->dev.children; child && !in_use; child = child->next)
-		in_use = child->kind->type == UNTORN_DEVICE_REGION && child_has_uuid(child, uuid, except);
+	for (struct untorn_device *child = bus->dev.children; child && !found; child = child->next)
+		found = child->kind->type == UNTORN_DEVICE_REGION && child_has_uuid(child, uuid, except);
 	pthread_mutex_unlock(&bus->tree);
-	return in_use;
+	return found;
+}
+
+/*
+ * A uuid that nobody else has is free: no namespace or btt of the bus, and no label, for labels outlive the devices of a
+ * region that is being unbound. -EINVAL: it is not free; -EIO.
+ */
+static int check_uuid_is_free(const struct namespace *ns, const uint8_t *uuid)
+{
+	const struct untorn_bus *bus = ns->dev.bus;
+	int r = -ENOENT;
+
+	if (device_has_uuid(ns->dev.bus, uuid, &ns->dev))
+		return -EINVAL;
+	if (ns->is_labelled && memcmp(ns->label_uuid, uuid, UUID_LEN) == 0)
+		return 0; /* they are its own */
+	for (unsigned i = 0; i < bus->platform->ndimm && r == -ENOENT; i++)
+		r = dimm_find_label(bus->dimms[i], uuid);
+	return r == -ENOENT ? 0 : r < 0 ? r : -EINVAL;
 }
 
 static void fill_info(const struct namespace *ns, struct untorn_namespace_info *info)
@@ -204,9 +222,10 @@ static int rename_namespace(struct namespace *ns, const uint8_t *uuid)
 static int set_uuid(struct namespace *ns, const void *arg)
 {
 	const uint8_t *uuid = arg;
+	int r = check_uuid_is_free(ns, uuid);
 
-	if (namespace_uuid_in_use(ns->dev.bus, uuid, &ns->dev))
-		return -EINVAL;
+	if (r < 0)
+		return r;
 	if (ns->has_uuid)
 		return rename_namespace(ns, uuid);
 	/* Nothing is allocated without a uuid, so no label has to be written yet. */

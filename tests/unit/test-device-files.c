@@ -44,12 +44,13 @@ static void cut_file(enum devices_platform kind)
 {
 	struct devices *d = with_disks(kind);
 
+	assert_store(d, 0, "namespace0.2", "uuid", uuid_text(5));
 	assert_return_code(truncate(devices_file(d, 0), 4096), errno);
 	if (kind == INTERLEAVED)
 		assert_return_code(truncate(devices_file(d, 1), 4096), errno);
 	use_disk(d, "btt0.0");
 	use_disk(d, "namespace0.1");
-	assert_store(d, 0, "namespace0.2", "uuid", uuid_text(5));
+	assert_store(d, -EIO, "namespace0.2", "uuid", uuid_text(6)); /* a label that cannot be read may have it */
 	assert_store(d, 0, "namespace0.2", "sector_size", "512");
 	assert_store(d, -EIO, "namespace0.2", "size", "0x1000000");
 	assert_unbind(d, 0, ns_driver(d), "btt0.0");

@@ -807,6 +807,49 @@ static void who_waits_for_probe_idle(void **state)
 	assert_sound(d);
 }
 
+/* --------------------------------------------------- a region half unbound ------------------------------------------------- */
+
+static void *unbind_region(void *arg)
+{
+	struct devices *d = arg;
+
+	untorn_driver_unbind(d->bus, "nd_region", "region0");
+	return NULL;
+}
+
+/* A namespace that its region already let go of still has its labels: nobody who is left takes its uuid, and so its labels. */
+static void uuid_of_labels_without_a_namespace(void **state)
+{
+	struct devices *d = devices_new(INTERLEAVED);
+	struct untorn_device *stopper;
+	pthread_t unbinder;
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		char name[32];
+
+		sprintf(name, "namespace0.%u", i);
+		configure_namespace(d, name, 60 + i, 32 * MIB);
+		assert_bind(d, 0, "nd_pmem", name);
+		devices_wait(d);
+	}
+	stopper = find(d, "namespace0.1");
+	assert_result(device_lock(stopper), 0);
+	assert_int_equal(pthread_create(&unbinder, NULL, unbind_region, d), 0);
+	while (devices_exists(d, "namespace0.0"))
+		sched_yield();
+	assert_store(d, -EINVAL, "namespace0.2", "uuid", uuid_text(60));
+	assert_store(d, 0, "namespace0.2", "uuid", uuid_text(62));
+	assert_store(d, 0, "namespace0.2", "size", "0x2000000");
+	device_unlock(stopper);
+	untorn_device_put(stopper);
+	pthread_join(unbinder, NULL);
+	assert_bind(d, 0, "nd_region", "region0");
+	devices_wait(d);
+	assert_number(d, "namespace0.2", "size", 32 * MIB);
+	assert_sound(d);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -816,6 +859,7 @@ int main(void)
 		device_test(two_destroy_one),
 		device_test(wait_probe_waits),
 		device_test(who_waits_for_probe_idle),
+		device_test(uuid_of_labels_without_a_namespace),
 		device_test(pmem_races),
 		device_test(blk_races),
 		device_test(interleaved_races),
