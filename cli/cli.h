@@ -76,6 +76,9 @@ extern const struct command cmd_write_labels;
 extern const struct command cmd_check_labels;
 extern const struct command cmd_read_infoblock;
 extern const struct command cmd_write_infoblock;
+extern const struct command cmd_mount;
+extern const struct command cmd_sandbox;
+extern const struct command cmd_ndctl;
 
 /* ------------------------------------------------------------------ options.c ------------------------------------- */
 

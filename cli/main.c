@@ -27,6 +27,9 @@ static const struct command *const nvdimm_commands[] = {
 	&cmd_check_labels,
 	&cmd_read_infoblock,
 	&cmd_write_infoblock,
+	&cmd_mount,
+	&cmd_sandbox,
+	&cmd_ndctl,
 };
 
 static const struct command untorn = {

@@ -1,0 +1,442 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * untorn sandbox and untorn ndctl: a command that finds the devices of a platform in /sys and /dev.
+ *
+ * It runs in a mount namespace of its own, where the machine's /sys and /dev are covered by ours; their other entries show
+ * through as links. Without root this takes a user namespace, too, in which the user is root. A child process serves the
+ * files. When the command has ended it is told to stop, and has made everything durable before we return.
+ *
+ * A private folder holds, under a tmpfs that only the sandbox sees: mnt, our file system, and sys and dev, what the machine
+ * has there.
+ */
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "nd.h"
+#include "sysfs.h"
+
+static struct {
+	struct platform_options platform;
+	bool read_only;
+	const char *pid_file, *join;
+} opt;
+
+#define PLATFORM_ROWS                                                                                                \
+	PLATFORM_OPTIONS(&opt.platform),                                                                             \
+	{                                                                                                            \
+		"read-only", NULL, &option_switch, &opt.read_only, "write nothing; regions and disks are read-only", \
+			'r'                                                                                          \
+	}
+
+static const struct option_row sandbox_options[] = {
+	PLATFORM_ROWS,
+	{"pid-file", "FILE", &option_text, &opt.pid_file,
+	 "write the process number of the sandbox to FILE, for --join; removed at the end"},
+	{"join", "FILE", &option_text, &opt.join, "run the command in the sandbox of that --pid-file"},
+	{NULL},
+};
+
+static const struct option_row ndctl_options[] = {
+	PLATFORM_ROWS,
+	{NULL},
+};
+
+/* ------------------------------------------------------------------- namespaces ----------------------------------- */
+
+static int write_text(const char *path, const char *text)
+{
+	_cleanup_close_ int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text))
+		return -errno;
+	return 0;
+}
+
+/* In a user namespace the user is root, and owns what is the user's outside. */
+static int map_user(uid_t uid, gid_t gid)
+{
+	char text[64];
+	int r = write_text("/proc/self/setgroups", "deny");
+
+	if (r < 0 && r != -ENOENT)
+		return r;
+	snprintf(text, sizeof(text), "0 %u 1\n", uid);
+	r = write_text("/proc/self/uid_map", text);
+	if (r < 0)
+		return r;
+	snprintf(text, sizeof(text), "0 %u 1\n", gid);
+	return write_text("/proc/self/gid_map", text);
+}
+
+static int enter_namespaces(void)
+{
+	uid_t uid = geteuid();
+	gid_t gid = getegid();
+	int r;
+
+	if (uid == 0 && unshare(CLONE_NEWNS) == 0)
+		return 0;
+	if (unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0) {
+		r = map_user(uid, gid);
+		if (r == 0)
+			return 0;
+	} else {
+		r = -errno;
+	}
+	print_error("this system allows no private mounts (%s): run as root, or allow user namespaces "
+		    "(sysctl kernel.unprivileged_userns_clone, user.max_user_namespaces)",
+		    system_strerror(r));
+	return r;
+}
+
+struct sandbox {
+	char *dir;
+	pid_t server;
+};
+
+static char *path_in(const struct sandbox *sandbox, const char *name)
+{
+	char *path;
+
+	if (asprintf(&path, "%s/%s", sandbox->dir, name) < 0)
+		command_die("out of memory");
+	return path;
+}
+
+/* Cover target with source. */
+static int bind_mount(const char *source, const char *target)
+{
+	if (mount(source, target, NULL, MS_BIND | MS_REC, NULL) == 0)
+		return 0;
+	print_error("%s: cannot be mounted in a private namespace: %s", target, system_strerror(-errno));
+	return -EPERM;
+}
+
+/* Make the folder with what the machine has in /sys and /dev. */
+static int make_dir(struct sandbox *sandbox)
+{
+	static const char *const names[] = {"sys", "dev", "mnt"};
+	const char *parent = getenv("XDG_RUNTIME_DIR");
+	int r = 0;
+
+	if (asprintf(&sandbox->dir, "%s/untorn-XXXXXX", parent && *parent ? parent : "/tmp") < 0)
+		command_die("out of memory");
+	if (!mkdtemp(sandbox->dir)) {
+		print_error("%s: cannot make a private folder: %s", sandbox->dir, system_strerror(-errno));
+		free(sandbox->dir);
+		sandbox->dir = NULL;
+		return -EPERM;
+	}
+	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    mount("untorn", sandbox->dir, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755") < 0) {
+		print_error("%s: cannot mount a private folder: %s", sandbox->dir, system_strerror(-errno));
+		return -EPERM;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(names) && r == 0; i++) {
+		_cleanup_free_ char *path = path_in(sandbox, names[i]), *source = NULL;
+
+		if (mkdir(path, 0755) < 0 || asprintf(&source, "/%s", names[i]) < 0)
+			r = -EPERM;
+		else if (strcmp(names[i], "mnt") != 0)
+			r = bind_mount(source, path);
+	}
+	return r;
+}
+
+static void remove_dir(struct sandbox *sandbox)
+{
+	if (!sandbox->dir)
+		return;
+	umount2(sandbox->dir, MNT_DETACH);
+	rmdir(sandbox->dir);
+	free(sandbox->dir);
+}
+
+/* ------------------------------------------------------------------- the server ----------------------------------- */
+
+/* In the child, until SIGTERM. Its exit status. */
+static int serve(const struct command *command, const struct sandbox *sandbox, int ready_fd)
+{
+	_cleanup_machine_ struct machine machine = {.platform = NULL};
+	_cleanup_free_ char *mnt = path_in(sandbox, "mnt"), *sys = path_in(sandbox, "sys");
+	_cleanup_free_ char *dev = path_in(sandbox, "dev");
+	_cleanup_close_ int sys_fd = open(sys, O_PATH | O_CLOEXEC), dev_fd = open(dev, O_PATH | O_CLOEXEC);
+	struct sysfs_options mount = {.outside_sys = sys_fd, .outside_dev = dev_fd, .outside = sandbox->dir};
+	struct sysfs *sysfs;
+	int r = machine_open(&machine, command, &opt.platform, opt.read_only ? UNTORN_BUS_READ_ONLY : 0);
+
+	if (r < 0)
+		return r;
+	r = sysfs_mount(machine.bus, mnt, &mount, &sysfs);
+	if (r < 0) {
+		print_error("cannot mount a FUSE file system: %s", system_strerror(r));
+		return CLI_FAILED;
+	}
+	if (write(ready_fd, "", 1) != 1)
+		r = -EPIPE;
+	close(ready_fd);
+	if (r == 0)
+		r = sysfs_serve(sysfs);
+	sysfs_unmount(sysfs);
+	return machine_close(&machine) < 0 || r < 0 ? CLI_FAILED : CLI_OK;
+}
+
+/* Ready when it returns 0; else a sentence has been printed. */
+static int start_server(const struct command *command, struct sandbox *sandbox)
+{
+	pid_t parent = getpid();
+	int fds[2];
+	char byte;
+
+	if (pipe2(fds, O_CLOEXEC) < 0 || (sandbox->server = fork()) < 0) {
+		print_error("cannot start the server: %s", system_strerror(-errno));
+		return -EPERM;
+	}
+	if (sandbox->server == 0) {
+		close(fds[0]);
+		/* If we are killed it ends as if we had told it, and is not in the way of a ^C for the command. */
+		prctl(PR_SET_PDEATHSIG, SIGTERM);
+		setpgid(0, 0);
+		exit(getppid() == parent && serve(command, sandbox, fds[1]) == 0 ? EXIT_SUCCESS : EXIT_FAILURE);
+	}
+	close(fds[1]);
+	if (read(fds[0], &byte, 1) == 1)
+		return 0;
+	waitpid(sandbox->server, NULL, 0);
+	sandbox->server = 0;
+	return -EIO;
+}
+
+/* -EIO: it could not make everything durable; it has said why, unless it was killed. */
+static int stop_server(struct sandbox *sandbox)
+{
+	int status;
+
+	if (sandbox->server <= 0)
+		return 0;
+	kill(sandbox->server, SIGTERM);
+	if (waitpid(sandbox->server, &status, 0) < 0 || !WIFEXITED(status)) {
+		print_error("the server of the devices was killed: what was not flushed may be lost");
+		return -EIO;
+	}
+	return WEXITSTATUS(status) == 0 ? 0 : -EIO;
+}
+
+static int cover(const struct sandbox *sandbox)
+{
+	_cleanup_free_ char *sys = path_in(sandbox, "mnt/sys"), *dev = path_in(sandbox, "mnt/dev");
+	int r = bind_mount(sys, "/sys");
+
+	return r < 0 ? r : bind_mount(dev, "/dev");
+}
+
+/* ------------------------------------------------------------------- the command ---------------------------------- */
+
+/* Programs that ask label areas with ioctl() find files there; this makes the calls of these from those. */
+static void set_preload(void)
+{
+	const char *own = getenv("UNTORN_PRELOAD"), *old = getenv("LD_PRELOAD");
+	_cleanup_free_ char *text = NULL;
+
+	if (asprintf(&text, "%s%s%s", own && *own ? own : UNTORN_PRELOAD, old && *old ? ":" : "", old ? old : "") < 0 ||
+	    setenv("LD_PRELOAD", text, 1) < 0)
+		command_die("out of memory");
+}
+
+_Noreturn static void exec_command(char **args)
+{
+	int err;
+
+	set_preload();
+	execvp(args[0], args);
+	err = errno;
+	print_error("%s: cannot be run: %s", args[0], system_strerror(-err));
+	_exit(err == ENOENT ? 127 : 126);
+}
+
+/* Its exit status as a shell says it. */
+static int run_command(char **args)
+{
+	struct sigaction ignore = {.sa_handler = SIG_IGN}, old_int, old_quit;
+	int status;
+	pid_t pid;
+
+	/* A ^C is for the command. */
+	sigaction(SIGINT, &ignore, &old_int);
+	sigaction(SIGQUIT, &ignore, &old_quit);
+	pid = fork();
+	if (pid == 0) {
+		sigaction(SIGINT, &old_int, NULL);
+		sigaction(SIGQUIT, &old_quit, NULL);
+		exec_command(args);
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) < 0) {
+		print_error("%s: cannot be started: %s", args[0], system_strerror(-errno));
+		return CLI_FAILED;
+	}
+	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+/* ------------------------------------------------------------------- joining -------------------------------------- */
+
+static int write_pid_file(void)
+{
+	FILE *file = opt.pid_file ? fopen(opt.pid_file, "we") : NULL;
+
+	if (!opt.pid_file)
+		return 0;
+	if (!file || fprintf(file, "%d\n", (int)getpid()) < 0 || fclose(file) != 0) {
+		print_error("%s: cannot be written: %s", opt.pid_file, system_strerror(-errno));
+		return -EIO;
+	}
+	return 0;
+}
+
+static int read_pid_file(int *ret_pid)
+{
+	FILE *file = fopen(opt.join, "re");
+	int n = file ? fscanf(file, "%d", ret_pid) : 0;
+
+	if (file)
+		fclose(file);
+	if (n == 1 && *ret_pid > 0)
+		return 0;
+	print_error("%s: no process number of a sandbox in it: it is written by --pid-file", opt.join);
+	return -EINVAL;
+}
+
+/* Enter a namespace of a process, unless we are in it. */
+static int join_namespace(int pid, const char *name, int type)
+{
+	struct stat own, other;
+	char path[64];
+	_cleanup_close_ int fd = -1;
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/%s", pid, name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &other) < 0)
+		return -errno;
+	snprintf(path, sizeof(path), "/proc/self/ns/%s", name);
+	if (stat(path, &own) == 0 && own.st_ino == other.st_ino)
+		return 0;
+	return setns(fd, type) < 0 ? -errno : 0;
+}
+
+static int join(char **args)
+{
+	_cleanup_free_ char *cwd = getcwd(NULL, 0);
+	int pid = 0, r = read_pid_file(&pid);
+
+	if (r < 0)
+		return CLI_FAILED;
+	r = join_namespace(pid, "user", CLONE_NEWUSER);
+	if (r == 0)
+		r = join_namespace(pid, "mnt", CLONE_NEWNS);
+	if (r < 0) {
+		print_error("process %d: its sandbox cannot be joined: %s", pid, system_strerror(r));
+		return CLI_FAILED;
+	}
+	if (!cwd || chdir(cwd) < 0)
+		print_note("the current folder is not there in the sandbox: running in /");
+	exec_command(args);
+}
+
+/* ------------------------------------------------------------------- both ----------------------------------------- */
+
+static int run_in_sandbox(const struct command *command, char **args)
+{
+	struct sandbox sandbox = {.dir = NULL};
+	int r = enter_namespaces(), status = CLI_FAILED;
+
+	if (r == 0)
+		r = make_dir(&sandbox);
+	if (r == 0)
+		r = start_server(command, &sandbox);
+	if (r == 0)
+		r = cover(&sandbox);
+	if (r == 0)
+		r = write_pid_file();
+	if (r == 0) {
+		status = run_command(args);
+		if (opt.pid_file)
+			unlink(opt.pid_file);
+	}
+	r = stop_server(&sandbox);
+	remove_dir(&sandbox);
+	return r < 0 && status == 0 ? CLI_FAILED : status;
+}
+
+static int run_sandbox(const struct command *command, int nargs, char **args)
+{
+	static char *shell[] = {NULL, NULL};
+
+	if (opt.join && (opt.platform.file || opt.platform.nvdimms.n > 0 || opt.pid_file))
+		return usage_error(command, "--join takes no platform and no --pid-file: the sandbox has them");
+	if (nargs == 0) {
+		shell[0] = getenv("SHELL");
+		if (!shell[0] || !*shell[0])
+			shell[0] = "/bin/sh";
+		args = shell;
+	}
+	return opt.join ? join(args) : run_in_sandbox(command, args);
+}
+
+static int run_ndctl(const struct command *command, int nargs, char **args)
+{
+	char **argv = calloc((size_t)nargs + 2, sizeof(*argv));
+	int status;
+
+	if (!argv)
+		command_die("out of memory");
+	argv[0] = "ndctl";
+	for (int i = 0; i < nargs; i++)
+		argv[i + 1] = args[i];
+	status = run_in_sandbox(command, argv);
+	free(argv);
+	return status;
+}
+
+#define STATUS_TEXT                                                                         \
+	"Exit status: that of the command; 125 when the sandbox cannot be made, 126 when the\n" \
+	"command cannot be run, 127 when it is not there, 128 and its number after a signal.\n"
+
+const struct command cmd_sandbox = {
+	.name = "sandbox",
+	.synopsis = "--nvdimm DIMM...|--join FILE [-- COMMAND [ARGUMENTS]]",
+	.summary = "run a command that finds the devices in /sys and /dev",
+	.description =
+		"Run a command (without one a shell) in a mount namespace of its own, in which /sys and\n"
+		"/dev have the devices of a platform. Programs for NVDIMMs work there without hardware,\n"
+		"kernel modules or root. What they leave is in the images when the command has ended.\n"
+		"\n" STATUS_TEXT,
+	.options = sandbox_options,
+	.examples = "  untorn sandbox --nvdimm mem-path=nv0.img,label-size=128K -- ndctl list -BDRN\n"
+		    "  untorn sandbox --platform two.json --pid-file sb.pid -- sleep infinity &\n"
+		    "  untorn sandbox --join sb.pid -- ndctl create-namespace -m sector\n",
+	.max_args = -1,
+	.failure_status = 125,
+	.usage_status = 125,
+	.run = run_sandbox,
+};
+
+const struct command cmd_ndctl = {
+	.name = "ndctl",
+	.synopsis = "--nvdimm DIMM... -- ARGUMENTS",
+	.summary = "run the system's ndctl on the devices",
+	.description = "Run ndctl, as it is installed, in a sandbox: see untorn sandbox.\n"
+		       "\n" STATUS_TEXT,
+	.options = ndctl_options,
+	.examples = "  untorn ndctl --nvdimm mem-path=nv0.img,label-size=128K -- list -BDRNiu\n"
+		    "  untorn ndctl --nvdimm mem-path=nv0.img,label-size=128K -- create-namespace -m sector -s 64M\n",
+	.max_args = -1,
+	.failure_status = 125,
+	.usage_status = 125,
+	.run = run_ndctl,
+};

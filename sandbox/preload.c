@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Loaded before a program's libraries in a sandbox: the label calls of /dev/nmemN.
+ *
+ * On Linux that is a character device with three ioctls (docs/DEVICES.md 14). In the sandbox it is a file that holds the label area.
+ * So fstat() and ioctl() are answered here: the former says that it is the character device whose number /sys shows,
+ * the latter reads and writes the file. Nothing is remembered: whether a descriptor is such a file is looked up each
+ * time, so dup(), exec() and descriptors that were passed on need no care.
+ */
+/* Both names of a function are defined here, so neither may stand for the other. */
+#undef _FILE_OFFSET_BITS
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/ndctl.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#define EXPORTED __attribute__((visibility("default")))
+#define MAX_XFER 4096u /* bytes of one call, as we say */
+#define MAX_CALL (4u << 20)
+
+/* ------------------------------------------------------------------- which descriptors are meant ------------------- */
+
+static int real_fstat(int fd, struct stat *st)
+{
+	return (int)syscall(SYS_newfstatat, fd, "", st, AT_EMPTY_PATH);
+}
+
+/* The N of nmemN. */
+static bool is_label_file(int fd, unsigned *ret_number)
+{
+	char link[64], path[64];
+	int end = 0;
+	ssize_t n;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	n = readlink(link, path, sizeof(path) - 1);
+	if (n <= 0)
+		return false;
+	path[n] = '\0';
+	return sscanf(path, "/dev/nmem%u%n", ret_number, &end) == 1 && path[end] == '\0';
+}
+
+/* Its device number, as libndctl compares it. */
+static dev_t device_number(unsigned number)
+{
+	unsigned major = 0, minor = 0;
+	char path[64];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/sys/bus/nd/devices/nmem%u/dev", number);
+	file = fopen(path, "re");
+	if (!file)
+		return 0;
+	if (fscanf(file, "%u:%u", &major, &minor) != 2)
+		major = minor = 0;
+	fclose(file);
+	return makedev(major, minor);
+}
+
+static int stat_like_device(int fd, struct stat *st)
+{
+	int r = real_fstat(fd, st), err = errno;
+	unsigned number;
+
+	if (r == 0 && S_ISREG(st->st_mode) && is_label_file(fd, &number)) {
+		st->st_mode = S_IFCHR | (st->st_mode & 07777);
+		st->st_rdev = device_number(number);
+		st->st_size = 0;
+	}
+	errno = err;
+	return r;
+}
+
+int fstat(int fd, struct stat *st);
+EXPORTED int fstat(int fd, struct stat *st)
+{
+	return stat_like_device(fd, st);
+}
+
+/* The same structure on 64-bit machines. */
+_Static_assert(sizeof(struct stat) == sizeof(struct stat64), "a machine with one struct stat");
+
+int fstat64(int fd, struct stat64 *st);
+EXPORTED int fstat64(int fd, struct stat64 *st)
+{
+	return stat_like_device(fd, (struct stat *)st);
+}
+
+int __fxstat(int version, int fd, struct stat *st);
+EXPORTED int __fxstat(int version, int fd, struct stat *st)
+{
+	(void)version;
+	return stat_like_device(fd, st);
+}
+
+int __fxstat64(int version, int fd, struct stat64 *st);
+EXPORTED int __fxstat64(int version, int fd, struct stat64 *st)
+{
+	(void)version;
+	return stat_like_device(fd, (struct stat *)st);
+}
+
+/* ------------------------------------------------------------------- the calls ------------------------------------- */
+
+static int get_size(int fd, struct nd_cmd_get_config_size *call)
+{
+	struct stat st;
+
+	if (real_fstat(fd, &st) < 0)
+		return -1;
+	call->status = 0;
+	call->config_size = (uint32_t)st.st_size;
+	call->max_xfer = MAX_XFER;
+	return 0;
+}
+
+/* Where the bytes lie in a label area. */
+static bool is_allowed(uint32_t off, uint32_t len, const struct nd_cmd_get_config_size *area)
+{
+	return len <= MAX_CALL && off <= area->config_size && len <= area->config_size - off;
+}
+
+static int get_data(int fd, struct nd_cmd_get_config_data_hdr *call)
+{
+	struct nd_cmd_get_config_size area;
+	ssize_t n;
+
+	if (get_size(fd, &area) < 0)
+		return -1;
+	if (!is_allowed(call->in_offset, call->in_length, &area)) {
+		errno = EINVAL;
+		return -1;
+	}
+	n = pread(fd, call->out_buf, call->in_length, call->in_offset);
+	if (n < 0)
+		return -1;
+	call->status = (size_t)n == call->in_length ? 0 : 1;
+	return 0;
+}
+
+/* The status follows the bytes. */
+static int set_data(int fd, struct nd_cmd_set_config_hdr *call)
+{
+	struct nd_cmd_get_config_size area;
+	uint32_t status = 0;
+	ssize_t n;
+
+	if ((fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDONLY) {
+		errno = EPERM;
+		return -1;
+	}
+	if (get_size(fd, &area) < 0)
+		return -1;
+	if (!is_allowed(call->in_offset, call->in_length, &area)) {
+		errno = EINVAL;
+		return -1;
+	}
+	n = pwrite(fd, call->in_buf, call->in_length, call->in_offset);
+	if (n < 0)
+		return -1;
+	status = (size_t)n == call->in_length ? 0 : 1;
+	memcpy(call->in_buf + call->in_length, &status, sizeof(status));
+	return 0;
+}
+
+static int label_call(int fd, unsigned long request, void *arg)
+{
+	switch (request) {
+	case ND_IOCTL_GET_CONFIG_SIZE:
+		return get_size(fd, arg);
+	case ND_IOCTL_GET_CONFIG_DATA:
+		return get_data(fd, arg);
+	case ND_IOCTL_SET_CONFIG_DATA:
+		return set_data(fd, arg);
+	default:
+		errno = ENOTTY;
+		return -1;
+	}
+}
+
+int ioctl(int fd, unsigned long request, ...);
+EXPORTED int ioctl(int fd, unsigned long request, ...)
+{
+	unsigned number;
+	va_list args;
+	void *arg;
+
+	va_start(args, request);
+	arg = va_arg(args, void *);
+	va_end(args);
+	if (_IOC_TYPE(request) == ND_IOCTL && is_label_file(fd, &number))
+		return label_call(fd, request, arg);
+	return (int)syscall(SYS_ioctl, fd, request, arg);
+}

@@ -1,0 +1,516 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The calls of the kernel, translated: a number is a node (table.h), a node is a place among the devices (tree.h).
+ *
+ * libfuse answers with several threads. Nothing is shared between calls but the table and the list of open disks, each with
+ * its lock, which is never held during a call into the library. Nothing that can change is cached by the kernel: links
+ * and directories come and go between two looks of one program. A store may wait for probes; other threads go on.
+ */
+#include "ops.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/bits.h"
+#include "base/cleanup.h"
+
+#define FOREVER 3600.0 /* seconds for which what never changes need not be asked again */
+
+static struct sysfs *sysfs_of(fuse_req_t req)
+{
+	return fuse_req_userdata(req);
+}
+
+static void reply(fuse_req_t req, int r)
+{
+	fuse_reply_err(req, -r);
+}
+
+/* ------------------------------------------------------------------- names and attributes of files ------------------------ */
+
+static int stat_node(const struct sysfs *sysfs, const struct node *node, struct stat *st)
+{
+	*st = (struct stat){.st_uid = getuid(), .st_gid = getgid(), .st_blksize = 4096};
+	return tree_stat(&sysfs->tree, node, st);
+}
+
+static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	struct sysfs *sysfs = sysfs_of(req);
+	struct fuse_entry_param entry = {.ino = 0};
+	struct node node;
+	int r = tree_lookup(&sysfs->tree, table_node(parent), name, &node);
+
+	if (r == 0)
+		r = stat_node(sysfs, &node, &entry.attr);
+	if (r == 0)
+		entry.ino = table_know(&sysfs->table, &node);
+	if (r == 0 && entry.ino == 0)
+		r = -ENOMEM;
+	if (r < 0) {
+		reply(req, r);
+		return;
+	}
+	entry.entry_timeout = entry.attr_timeout = tree_is_constant(&node) ? FOREVER : 0;
+	if (fuse_reply_entry(req, &entry) < 0)
+		table_forget(&sysfs->table, entry.ino, 1);
+}
+
+static void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t times)
+{
+	table_forget(&sysfs_of(req)->table, ino, times);
+	fuse_reply_none(req);
+}
+
+static void op_forget_multi(fuse_req_t req, size_t n, struct fuse_forget_data *forgets)
+{
+	for (size_t i = 0; i < n; i++)
+		table_forget(&sysfs_of(req)->table, forgets[i].ino, forgets[i].nlookup);
+	fuse_reply_none(req);
+}
+
+static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info)
+{
+	const struct node *node = table_node(ino);
+	struct stat st;
+	int r = stat_node(sysfs_of(req), node, &st);
+
+	(void)info;
+	if (r < 0)
+		reply(req, r);
+	else
+		fuse_reply_attr(req, &st, tree_is_constant(node) ? FOREVER : 0);
+}
+
+/* Truncating does nothing, as to attributes and block devices; owner and permissions stay. */
+static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int what, struct fuse_file_info *info)
+{
+	(void)st;
+	if (what & (FUSE_SET_ATTR_MODE | FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID))
+		reply(req, -EPERM);
+	else
+		op_getattr(req, ino, info);
+}
+
+static void op_readlink(fuse_req_t req, fuse_ino_t ino)
+{
+	const struct node *node = table_node(ino);
+	char text[512];
+
+	if (node->kind != NODE_LINK && node->kind != NODE_OUTSIDE) {
+		reply(req, -EINVAL);
+		return;
+	}
+	tree_readlink(node, text, sizeof(text));
+	fuse_reply_readlink(req, text);
+}
+
+/* ------------------------------------------------------------------- directories ------------------------------------------ */
+
+struct listing {
+	fuse_req_t req;
+	struct sysfs *sysfs;
+	char *bytes;
+	size_t size, allocated;
+};
+
+static void free_listing(struct listing *listing)
+{
+	free(listing->bytes);
+	free(listing);
+}
+
+static int make_room(struct listing *listing, size_t more)
+{
+	size_t allocated = listing->allocated ? listing->allocated : 4096;
+	char *bytes;
+
+	while (allocated < listing->size + more)
+		allocated *= 2;
+	if (allocated == listing->allocated)
+		return 0;
+	bytes = realloc(listing->bytes, allocated);
+	if (!bytes)
+		return -ENOMEM;
+	listing->bytes = bytes;
+	listing->allocated = allocated;
+	return 0;
+}
+
+static int add_entry(void *arg, const char *name, const struct node *node)
+{
+	struct listing *listing = arg;
+	size_t more = fuse_add_direntry(listing->req, NULL, 0, name, NULL, 0);
+	struct stat st;
+	int r = stat_node(listing->sysfs, node, &st);
+
+	if (r < 0)
+		return r == -ENOENT ? 0 : r; /* gone meanwhile */
+	r = make_room(listing, more);
+	if (r < 0)
+		return r;
+	fuse_add_direntry(listing->req, listing->bytes + listing->size, more, name, &st,
+			  (off_t)(listing->size + more));
+	listing->size += more;
+	return 0;
+}
+
+static void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info)
+{
+	struct listing *listing = calloc(1, sizeof(*listing));
+
+	(void)ino;
+	if (!listing) {
+		reply(req, -ENOMEM);
+		return;
+	}
+	info->fh = (uint64_t)(uintptr_t)listing;
+	if (fuse_reply_open(req, info) == -ENOENT)
+		free_listing(listing);
+}
+
+/* What there is now is read at the beginning, and again after rewinddir(). */
+static void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *info)
+{
+	struct listing *listing = (struct listing *)(uintptr_t)info->fh;
+	struct sysfs *sysfs = sysfs_of(req);
+	const struct node *node = table_node(ino);
+	int r = 0;
+
+	if (off == 0) {
+		listing->req = req;
+		listing->sysfs = sysfs;
+		listing->size = 0;
+		r = add_entry(listing, ".", node);
+		if (r == 0)
+			r = add_entry(listing, "..", node);
+		if (r == 0)
+			r = tree_list(&sysfs->tree, node, add_entry, listing);
+	}
+	if (r < 0)
+		reply(req, r);
+	else if ((uint64_t)off >= listing->size)
+		fuse_reply_buf(req, NULL, 0);
+	else
+		fuse_reply_buf(req, listing->bytes + off, min_u64(listing->size - (uint64_t)off, size));
+}
+
+static void op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info)
+{
+	(void)ino;
+	free_listing((struct listing *)(uintptr_t)info->fh);
+	reply(req, 0);
+}
+
+/* ------------------------------------------------------------------- attributes ------------------------------------------- */
+
+/* The text that a descriptor reads: made when it is read from its start. */
+struct open_attr {
+	pthread_mutex_t lock;
+	size_t len;
+	char text[UNTORN_ATTR_SIZE];
+};
+
+/* Permissions hold for root too. */
+static int check_access(const struct sysfs *sysfs, const struct node *node, int flags)
+{
+	struct stat st;
+	int r = stat_node(sysfs, node, &st);
+
+	if (r < 0)
+		return r;
+	if ((flags & O_ACCMODE) != O_WRONLY && !(st.st_mode & 0444))
+		return -EACCES;
+	return (flags & O_ACCMODE) != O_RDONLY && !(st.st_mode & 0222) ? -EACCES : 0;
+}
+
+static void open_attr(fuse_req_t req, const struct node *node, struct fuse_file_info *info)
+{
+	int r = check_access(sysfs_of(req), node, info->flags);
+	struct open_attr *attr = r == 0 ? calloc(1, sizeof(*attr)) : NULL;
+
+	if (!attr) {
+		reply(req, r < 0 ? r : -ENOMEM);
+		return;
+	}
+	pthread_mutex_init(&attr->lock, NULL);
+	info->fh = (uint64_t)(uintptr_t)attr;
+	info->direct_io = 1;
+	if (fuse_reply_open(req, info) == -ENOENT) {
+		pthread_mutex_destroy(&attr->lock);
+		free(attr);
+	}
+}
+
+static void read_attr(fuse_req_t req, const struct node *node, size_t size, off_t off, struct fuse_file_info *info)
+{
+	struct open_attr *attr = (struct open_attr *)(uintptr_t)info->fh;
+	int r = 0;
+
+	pthread_mutex_lock(&attr->lock);
+	if (off == 0) {
+		attr->len = 0;
+		r = tree_show(&sysfs_of(req)->tree, node, attr->text, sizeof(attr->text), &attr->len);
+	}
+	if (r < 0)
+		reply(req, r);
+	else if ((uint64_t)off >= attr->len)
+		fuse_reply_buf(req, NULL, 0);
+	else
+		fuse_reply_buf(req, attr->text + off, min_u64(size, attr->len - (uint64_t)off));
+	pthread_mutex_unlock(&attr->lock);
+}
+
+/* One write is one store, wherever the descriptor stands. */
+static void write_attr(fuse_req_t req, const struct node *node, const char *text, size_t size)
+{
+	int r;
+
+	size = min_u64(size, UNTORN_ATTR_SIZE);
+	r = tree_store(&sysfs_of(req)->tree, node, text, size);
+	if (r < 0)
+		reply(req, r);
+	else
+		fuse_reply_write(req, size);
+}
+
+/* ------------------------------------------------------------------- label areas ------------------------------------------ */
+
+/* The dimm of a node; the reference is the caller's. */
+static int dimm_of(const struct sysfs *sysfs, const struct node *node, struct untorn_device **ret_dimm,
+		   uint64_t *ret_size)
+{
+	int r = untorn_bus_find(sysfs->tree.bus, node->device, ret_dimm);
+
+	if (r == 0)
+		r = untorn_dimm_label_size(*ret_dimm, ret_size);
+	return r;
+}
+
+static void cleanup_device(struct untorn_device **device)
+{
+	untorn_device_put(*device);
+}
+#define _cleanup_device_ _cleanup_(cleanup_device)
+
+static void read_labels(fuse_req_t req, const struct node *node, size_t size, off_t off)
+{
+	_cleanup_device_ struct untorn_device *dimm = NULL;
+	_cleanup_free_ char *bytes = NULL;
+	uint64_t area;
+	int r = dimm_of(sysfs_of(req), node, &dimm, &area);
+
+	if (r == 0) {
+		size = (uint64_t)off < area ? min_u64(size, area - (uint64_t)off) : 0;
+		bytes = malloc(size + 1);
+		r = bytes ? untorn_dimm_label_read(dimm, (uint64_t)off, bytes, size) : -ENOMEM;
+	}
+	if (r < 0)
+		reply(req, r);
+	else
+		fuse_reply_buf(req, bytes, size);
+}
+
+static void write_labels(fuse_req_t req, const struct node *node, const char *bytes, size_t size, off_t off)
+{
+	_cleanup_device_ struct untorn_device *dimm = NULL;
+	uint64_t area;
+	int r = dimm_of(sysfs_of(req), node, &dimm, &area);
+
+	if (r == 0)
+		r = range_fits((uint64_t)off, size, area) ?
+			    untorn_dimm_label_write(dimm, (uint64_t)off, bytes, size) :
+			    -EINVAL;
+	if (r < 0)
+		reply(req, r);
+	else
+		fuse_reply_write(req, size);
+}
+
+static void open_labels(fuse_req_t req, struct fuse_file_info *info)
+{
+	info->direct_io = 1;
+	fuse_reply_open(req, info);
+}
+
+/* ------------------------------------------------------------------- files ------------------------------------------------ */
+
+static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info)
+{
+	const struct node *node = table_node(ino);
+
+	if (node->kind == NODE_DISK_FILE)
+		disk_open(sysfs_of(req), req, node, info);
+	else if (node->kind == NODE_LABEL_FILE)
+		open_labels(req, info);
+	else
+		open_attr(req, node, info);
+}
+
+static void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info)
+{
+	const struct node *node = table_node(ino);
+
+	if (node->kind == NODE_DISK_FILE) {
+		disk_release(sysfs_of(req), info);
+	} else if (node->kind != NODE_LABEL_FILE) {
+		struct open_attr *attr = (struct open_attr *)(uintptr_t)info->fh;
+
+		pthread_mutex_destroy(&attr->lock);
+		free(attr);
+	}
+	reply(req, 0);
+}
+
+static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *info)
+{
+	const struct node *node = table_node(ino);
+
+	if (node->kind == NODE_DISK_FILE)
+		disk_read(sysfs_of(req), req, size, off, info);
+	else if (node->kind == NODE_LABEL_FILE)
+		read_labels(req, node, size, off);
+	else
+		read_attr(req, node, size, off, info);
+}
+
+static void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t off,
+		     struct fuse_file_info *info)
+{
+	const struct node *node = table_node(ino);
+
+	if (node->kind == NODE_DISK_FILE)
+		disk_write(req, buf, size, off, info);
+	else if (node->kind == NODE_LABEL_FILE)
+		write_labels(req, node, buf, size, off);
+	else
+		write_attr(req, node, buf, size);
+}
+
+static void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *info)
+{
+	(void)datasync;
+	if (table_node(ino)->kind == NODE_DISK_FILE)
+		disk_flush(req, info);
+	else
+		reply(req, 0);
+}
+
+static void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t off, off_t len, struct fuse_file_info *info)
+{
+	if (table_node(ino)->kind == NODE_DISK_FILE)
+		disk_discard(req, mode, off, len, info);
+	else
+		reply(req, -EOPNOTSUPP);
+}
+
+static void op_init(void *userdata, struct fuse_conn_info *conn)
+{
+	(void)userdata;
+	conn->max_write = DISK_IO_MAX;
+	conn->max_readahead = DISK_IO_MAX;
+	/* Size and times of files are ours to say. */
+	conn->want &= ~(unsigned)FUSE_CAP_WRITEBACK_CACHE;
+}
+
+static const struct fuse_lowlevel_ops ops = {
+	.init = op_init,
+	.lookup = op_lookup,
+	.forget = op_forget,
+	.forget_multi = op_forget_multi,
+	.getattr = op_getattr,
+	.setattr = op_setattr,
+	.readlink = op_readlink,
+	.opendir = op_opendir,
+	.readdir = op_readdir,
+	.releasedir = op_releasedir,
+	.open = op_open,
+	.release = op_release,
+	.read = op_read,
+	.write = op_write,
+	.fsync = op_fsync,
+	.fallocate = op_fallocate,
+};
+
+/* ------------------------------------------------------------------- mounting --------------------------------------------- */
+
+static int start_session(struct sysfs *sysfs, const char *dir, bool others)
+{
+	struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
+	int r = 0;
+
+	if (fuse_opt_add_arg(&args, "untorn") < 0 || fuse_opt_add_arg(&args, "-o") < 0 ||
+	    fuse_opt_add_arg(&args, others ? "fsname=untorn,subtype=untorn,default_permissions,allow_other" :
+					     "fsname=untorn,subtype=untorn,default_permissions") < 0)
+		r = -ENOMEM;
+	if (r == 0) {
+		sysfs->session = fuse_session_new(&args, &ops, sizeof(ops), sysfs);
+		r = sysfs->session ? 0 : -EINVAL;
+	}
+	fuse_opt_free_args(&args);
+	if (r < 0)
+		return r;
+	if (fuse_session_mount(sysfs->session, dir) < 0)
+		return -EACCES;
+	sysfs->is_mounted = true;
+	return 0;
+}
+
+int sysfs_mount(struct untorn_bus *bus, const char *dir, const struct sysfs_options *options,
+		struct sysfs **ret_sysfs)
+{
+	struct sysfs *sysfs = calloc(1, sizeof(*sysfs));
+	int r;
+
+	if (!sysfs)
+		return -ENOMEM;
+	sysfs->tree = (struct tree){bus, options->outside_sys, options->outside_dev, options->outside};
+	pthread_mutex_init(&sysfs->lock, NULL);
+	r = table_init(&sysfs->table);
+	if (r == 0)
+		r = -pthread_key_create(&sysfs->buffer, free);
+	sysfs->has_buffer = r == 0;
+	if (r == 0)
+		r = start_session(sysfs, dir, options->others);
+	if (r < 0)
+		sysfs_unmount(sysfs);
+	else
+		*ret_sysfs = sysfs;
+	return r;
+}
+
+int sysfs_serve(struct sysfs *sysfs)
+{
+	struct fuse_loop_config *config = fuse_loop_cfg_create();
+	int r;
+
+	if (!config)
+		return -ENOMEM;
+	r = fuse_set_signal_handlers(sysfs->session);
+	if (r == 0) {
+		r = fuse_session_loop_mt(sysfs->session, config);
+		fuse_remove_signal_handlers(sysfs->session);
+	}
+	fuse_loop_cfg_destroy(config);
+	return r < 0 ? -EIO : 0; /* more than 0: a signal ended it */
+}
+
+void sysfs_unmount(struct sysfs *sysfs)
+{
+	if (sysfs->is_mounted)
+		fuse_session_unmount(sysfs->session);
+	if (sysfs->session)
+		fuse_session_destroy(sysfs->session);
+	disk_close_all(sysfs);
+	if (sysfs->has_buffer) {
+		free(pthread_getspecific(sysfs->buffer));
+		pthread_key_delete(sysfs->buffer);
+	}
+	table_done(&sysfs->table);
+	pthread_mutex_destroy(&sysfs->lock);
+	free(sysfs);
+}

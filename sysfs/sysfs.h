@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The devices of a bus as files: sys, laid out like /sys, and dev, with the sectors of the disks. A FUSE file system.
+ */
+#ifndef SYSFS_SYSFS_H
+#define SYSFS_SYSFS_H
+
+#include <untorn/device.h>
+
+struct sysfs;
+
+struct sysfs_options {
+	bool others;         /* users other than the one who mounts may look, as file permissions allow */
+	int outside_sys;     /* directories of the machine whose entries show through, as links; -1: none */
+	int outside_dev;
+	const char *outside; /* the folder in which they can be found as sys and dev */
+};
+
+/*
+ * Mount the devices of bus at a directory. The bus must stay open until sysfs_unmount(). Options are copied, but for the
+ * descriptors and the text, which stay the caller's. -EINVAL: libfuse refuses; -EACCES: it cannot be mounted (libfuse said
+ * why on stderr); -ENOMEM.
+ */
+int sysfs_mount(struct untorn_bus *bus, const char *dir, const struct sysfs_options *options,
+		struct sysfs **ret_sysfs);
+
+/* Answer requests until it is unmounted from outside, or SIGINT, SIGTERM or SIGHUP comes. 0 or a negative errno. */
+int sysfs_serve(struct sysfs *sysfs);
+
+/* Unmount if it still is, and close all that is open. */
+void sysfs_unmount(struct sysfs *sysfs);
+
+#endif
