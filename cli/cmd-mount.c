@@ -74,8 +74,8 @@ static int serve_in_background(const struct command *command, const char *dir)
 	close(fds[1]);
 	if (read(fds[0], &byte, 1) == 1)
 		return CLI_OK;
-	return waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 2 ? CLI_USAGE :
-												   CLI_FAILED;
+	return waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 2 ? CLI_USAGE
+												: CLI_FAILED;
 }
 
 static int run(const struct command *command, int nargs, char **args)
@@ -91,13 +91,12 @@ const struct command cmd_mount = {
 	.name = "mount",
 	.synopsis = "[PLATFORM] DIR [--nvdimm DIMM...] [--background]",
 	.summary = "show the devices as files: DIR/sys as in /sys, DIR/dev with their sectors",
-	.description =
-		"Mount the devices of a platform. PLATFORM is a platform file, as with --platform.\n"
-		"DIR/sys is laid out like /sys: reading and writing its files does what it does on\n"
-		"Linux. DIR/dev has a file for each disk: pmem0s and the like have sectors that never\n"
-		"tear, and fsync makes them durable; nmem0 and the like are the label areas.\n"
-		"Unmount with fusermount3 -u DIR or umount DIR, or end the command with SIGTERM: all is\n"
-		"then durable, and no lane is pending.\n",
+	.description = "Mount the devices of a platform. PLATFORM is a platform file, as with --platform.\n"
+		       "DIR/sys is laid out like /sys: reading and writing its files does what it does on\n"
+		       "Linux. DIR/dev has a file for each disk: pmem0s and the like have sectors that never\n"
+		       "tear, and fsync makes them durable; nmem0 and the like are the label areas.\n"
+		       "Unmount with fusermount3 -u DIR or umount DIR, or end the command with SIGTERM: all is\n"
+		       "then durable, and no lane is pending.\n",
 	.options = options,
 	.examples = "  untorn mount --nvdimm mem-path=nv0.img,label-size=128K /mnt/nv --background\n"
 		    "  cat /mnt/nv/sys/bus/nd/devices/region0/available_size\n"

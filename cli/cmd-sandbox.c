@@ -403,7 +403,7 @@ static int run_ndctl(const struct command *command, int nargs, char **args)
 	return status;
 }
 
-#define STATUS_TEXT                                                                         \
+#define STATUS_TEXT                                                                             \
 	"Exit status: that of the command; 125 when the sandbox cannot be made, 126 when the\n" \
 	"command cannot be run, 127 when it is not there, 128 and its number after a signal.\n"
 
@@ -411,11 +411,10 @@ const struct command cmd_sandbox = {
 	.name = "sandbox",
 	.synopsis = "--nvdimm DIMM...|--join FILE [-- COMMAND [ARGUMENTS]]",
 	.summary = "run a command that finds the devices in /sys and /dev",
-	.description =
-		"Run a command (without one a shell) in a mount namespace of its own, in which /sys and\n"
-		"/dev have the devices of a platform. Programs for NVDIMMs work there without hardware,\n"
-		"kernel modules or root. What they leave is in the images when the command has ended.\n"
-		"\n" STATUS_TEXT,
+	.description = "Run a command (without one a shell) in a mount namespace of its own, in which /sys and\n"
+		       "/dev have the devices of a platform. Programs for NVDIMMs work there without hardware,\n"
+		       "kernel modules or root. What they leave is in the images when the command has ended.\n"
+		       "\n" STATUS_TEXT,
 	.options = sandbox_options,
 	.examples = "  untorn sandbox --nvdimm mem-path=nv0.img,label-size=128K -- ndctl list -BDRN\n"
 		    "  untorn sandbox --platform two.json --pid-file sb.pid -- sleep infinity &\n"

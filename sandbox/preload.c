@@ -173,7 +173,8 @@ static int set_data(int fd, struct nd_cmd_set_config_hdr *call)
 	return 0;
 }
 
-static int label_call(int fd, unsigned long request, void *arg)
+/* Programs keep the number in an int: only its 32 bits count. */
+static int label_call(int fd, unsigned request, void *arg)
 {
 	switch (request) {
 	case ND_IOCTL_GET_CONFIG_SIZE:
@@ -199,6 +200,6 @@ EXPORTED int ioctl(int fd, unsigned long request, ...)
 	arg = va_arg(args, void *);
 	va_end(args);
 	if (_IOC_TYPE(request) == ND_IOCTL && is_label_file(fd, &number))
-		return label_call(fd, request, arg);
+		return label_call(fd, (unsigned)request, arg);
 	return (int)syscall(SYS_ioctl, fd, request, arg);
 }

@@ -153,8 +153,7 @@ static int add_entry(void *arg, const char *name, const struct node *node)
 	r = make_room(listing, more);
 	if (r < 0)
 		return r;
-	fuse_add_direntry(listing->req, listing->bytes + listing->size, more, name, &st,
-			  (off_t)(listing->size + more));
+	fuse_add_direntry(listing->req, listing->bytes + listing->size, more, name, &st, (off_t)(listing->size + more));
 	listing->size += more;
 	return 0;
 }
@@ -173,30 +172,41 @@ static void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *in
 		free_listing(listing);
 }
 
-/* What there is now is read at the beginning, and again after rewinddir(). */
+static int read_entries(struct listing *listing, fuse_req_t req, const struct node *node)
+{
+	int r;
+
+	listing->req = req;
+	listing->sysfs = sysfs_of(req);
+	listing->size = 0;
+	r = add_entry(listing, ".", node);
+	if (r == 0)
+		r = add_entry(listing, "..", node);
+	return r < 0 ? r : tree_list(&listing->sysfs->tree, node, add_entry, listing);
+}
+
+/*
+ * What there is now is read at the beginning, and again after rewinddir(). With the reply the kernel may release the
+ * directory: what it needs is copied before.
+ */
 static void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *info)
 {
 	struct listing *listing = (struct listing *)(uintptr_t)info->fh;
-	struct sysfs *sysfs = sysfs_of(req);
-	const struct node *node = table_node(ino);
-	int r = 0;
+	_cleanup_free_ char *bytes = NULL;
+	int r = off == 0 ? read_entries(listing, req, table_node(ino)) : 0;
 
-	if (off == 0) {
-		listing->req = req;
-		listing->sysfs = sysfs;
-		listing->size = 0;
-		r = add_entry(listing, ".", node);
-		if (r == 0)
-			r = add_entry(listing, "..", node);
-		if (r == 0)
-			r = tree_list(&sysfs->tree, node, add_entry, listing);
+	size = r == 0 && (uint64_t)off < listing->size ? min_u64(listing->size - (uint64_t)off, size) : 0;
+	if (r == 0 && size > 0) {
+		bytes = malloc(size);
+		if (bytes)
+			memcpy(bytes, listing->bytes + off, size);
+		else
+			r = -ENOMEM;
 	}
 	if (r < 0)
 		reply(req, r);
-	else if ((uint64_t)off >= listing->size)
-		fuse_reply_buf(req, NULL, 0);
 	else
-		fuse_reply_buf(req, listing->bytes + off, min_u64(listing->size - (uint64_t)off, size));
+		fuse_reply_buf(req, bytes, size);
 }
 
 static void op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info)
@@ -246,9 +256,11 @@ static void open_attr(fuse_req_t req, const struct node *node, struct fuse_file_
 	}
 }
 
+/* With the reply the kernel may release the file: what it needs is copied before. */
 static void read_attr(fuse_req_t req, const struct node *node, size_t size, off_t off, struct fuse_file_info *info)
 {
 	struct open_attr *attr = (struct open_attr *)(uintptr_t)info->fh;
+	char text[UNTORN_ATTR_SIZE];
 	int r = 0;
 
 	pthread_mutex_lock(&attr->lock);
@@ -256,13 +268,13 @@ static void read_attr(fuse_req_t req, const struct node *node, size_t size, off_
 		attr->len = 0;
 		r = tree_show(&sysfs_of(req)->tree, node, attr->text, sizeof(attr->text), &attr->len);
 	}
+	size = (uint64_t)off < attr->len ? min_u64(size, attr->len - (uint64_t)off) : 0;
+	memcpy(text, attr->text + (size ? off : 0), size);
+	pthread_mutex_unlock(&attr->lock);
 	if (r < 0)
 		reply(req, r);
-	else if ((uint64_t)off >= attr->len)
-		fuse_reply_buf(req, NULL, 0);
 	else
-		fuse_reply_buf(req, attr->text + off, min_u64(size, attr->len - (uint64_t)off));
-	pthread_mutex_unlock(&attr->lock);
+		fuse_reply_buf(req, text, size);
 }
 
 /* One write is one store, wherever the descriptor stands. */
@@ -322,9 +334,8 @@ static void write_labels(fuse_req_t req, const struct node *node, const char *by
 	int r = dimm_of(sysfs_of(req), node, &dimm, &area);
 
 	if (r == 0)
-		r = range_fits((uint64_t)off, size, area) ?
-			    untorn_dimm_label_write(dimm, (uint64_t)off, bytes, size) :
-			    -EINVAL;
+		r = range_fits((uint64_t)off, size, area) ? untorn_dimm_label_write(dimm, (uint64_t)off, bytes, size)
+							  : -EINVAL;
 	if (r < 0)
 		reply(req, r);
 	else
@@ -444,8 +455,8 @@ static int start_session(struct sysfs *sysfs, const char *dir, bool others)
 	int r = 0;
 
 	if (fuse_opt_add_arg(&args, "untorn") < 0 || fuse_opt_add_arg(&args, "-o") < 0 ||
-	    fuse_opt_add_arg(&args, others ? "fsname=untorn,subtype=untorn,default_permissions,allow_other" :
-					     "fsname=untorn,subtype=untorn,default_permissions") < 0)
+	    fuse_opt_add_arg(&args, others ? "fsname=untorn,subtype=untorn,default_permissions,allow_other"
+					   : "fsname=untorn,subtype=untorn,default_permissions") < 0)
 		r = -ENOMEM;
 	if (r == 0) {
 		sysfs->session = fuse_session_new(&args, &ops, sizeof(ops), sysfs);
@@ -460,8 +471,7 @@ static int start_session(struct sysfs *sysfs, const char *dir, bool others)
 	return 0;
 }
 
-int sysfs_mount(struct untorn_bus *bus, const char *dir, const struct sysfs_options *options,
-		struct sysfs **ret_sysfs)
+int sysfs_mount(struct untorn_bus *bus, const char *dir, const struct sysfs_options *options, struct sysfs **ret_sysfs)
 {
 	struct sysfs *sysfs = calloc(1, sizeof(*sysfs));
 	int r;

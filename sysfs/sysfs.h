@@ -10,8 +10,8 @@
 struct sysfs;
 
 struct sysfs_options {
-	bool others;         /* users other than the one who mounts may look, as file permissions allow */
-	int outside_sys;     /* directories of the machine whose entries show through, as links; -1: none */
+	bool others;     /* users other than the one who mounts may look, as file permissions allow */
+	int outside_sys; /* directories of the machine whose entries show through, as links; -1: none */
 	int outside_dev;
 	const char *outside; /* the folder in which they can be found as sys and dev */
 };
@@ -21,8 +21,7 @@ struct sysfs_options {
  * descriptors and the text, which stay the caller's. -EINVAL: libfuse refuses; -EACCES: it cannot be mounted (libfuse said
  * why on stderr); -ENOMEM.
  */
-int sysfs_mount(struct untorn_bus *bus, const char *dir, const struct sysfs_options *options,
-		struct sysfs **ret_sysfs);
+int sysfs_mount(struct untorn_bus *bus, const char *dir, const struct sysfs_options *options, struct sysfs **ret_sysfs);
 
 /* Answer requests until it is unmounted from outside, or SIGINT, SIGTERM or SIGHUP comes. 0 or a negative errno. */
 int sysfs_serve(struct sysfs *sysfs);

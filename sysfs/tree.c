@@ -466,8 +466,7 @@ static void walk_attrs(struct walk *walk, struct untorn_device *device, const ch
 				add(walk, slash + 1, NODE_ATTR, walk->dir->device, info.name);
 		} else if (!slash) {
 			add(walk, info.name, NODE_ATTR, walk->dir->device, info.name);
-		} else if (len < sizeof(last_group) &&
-			   (strncmp(last_group, info.name, len) != 0 || last_group[len])) {
+		} else if (len < sizeof(last_group) && (strncmp(last_group, info.name, len) != 0 || last_group[len])) {
 			memcpy(last_group, info.name, len);
 			last_group[len] = '\0';
 			add(walk, last_group, NODE_GROUP, walk->dir->device, last_group);
