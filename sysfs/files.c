@@ -35,10 +35,14 @@ enum place {
 
 /* ------------------------------------------------------------------- drivers ---------------------------------------------- */
 
-/* A device name may end with a newline. */
+/* A device name may end with one newline. */
 static void get_name(const struct call *call, char name[64])
 {
-	snprintf(name, 64, "%.*s", (int)strcspn(call->text, "\n"), call->text);
+	size_t len = strlen(call->text);
+
+	if (len > 0 && call->text[len - 1] == '\n')
+		len--;
+	snprintf(name, 64, "%.*s", (int)len, call->text);
 }
 
 static int store_bind(const struct call *call)
