@@ -61,23 +61,6 @@ void json_add_any_uuid(struct json_object *object, const char *name, const uint8
 	json_add_text(object, name, text);
 }
 
-/* The text of an attribute without its newline; "" when the device does not have it. */
-struct attr_value {
-	char text[128];
-};
-
-static struct attr_value read_attr(struct untorn_device *device, const char *name)
-{
-	struct attr_value value = {""};
-	size_t len;
-
-	if (untorn_attr_show(device, name, value.text, sizeof(value.text) - 1, &len) < 0)
-		len = 0;
-	value.text[len < sizeof(value.text) ? len : sizeof(value.text) - 1] = '\0';
-	value.text[strcspn(value.text, "\n")] = '\0';
-	return value;
-}
-
 static void add_nodes(struct json_object *object, int numa_node, int target_node, unsigned flags)
 {
 	if ((flags & ND_VERBOSE) && numa_node >= 0)
@@ -199,20 +182,8 @@ struct view {
 	struct untorn_btt_device_info btt_info;
 	bool has_btt, active;
 	int numa_node, target_node;
-	char disk[32];
+	struct untorn_disk_info disk; /* name "": none */
 };
-
-static void find_disk(struct view *view, struct untorn_device *device)
-{
-	struct untorn_disk_info info;
-	struct untorn_disk *disk;
-
-	if (untorn_disk_open(device, &disk) < 0)
-		return;
-	untorn_disk_get_info(disk, &info);
-	memcpy(view->disk, info.name, sizeof(view->disk));
-	untorn_disk_close(disk);
-}
 
 static int look_at(struct untorn_device *ns, struct view *view)
 {
@@ -226,23 +197,12 @@ static int look_at(struct untorn_device *ns, struct view *view)
 		return r;
 	view->has_btt = namespace_btt(ns, &btt) == 0 && untorn_btt_device_get_info(btt, &view->btt_info) == 0;
 	view->active = namespace_is_active(ns);
-	if (view->active)
-		find_disk(view, view->has_btt ? btt : ns);
+	device_disk(view->has_btt ? btt : ns, &view->disk);
 	if (untorn_device_parent(ns, &region) == 0 && untorn_region_get_info(region, &region_info) == 0) {
 		view->numa_node = region_info.numa_node;
 		view->target_node = region_info.target_node;
 	}
 	return 0;
-}
-
-static const char *mode_of(const struct view *view)
-{
-	static const char *const modes[][2] = {{"safe", "sector"}, {"memory", "fsdax"}, {"dax", "devdax"}};
-
-	for (size_t i = 0; i < ARRAY_SIZE(modes); i++)
-		if (strcmp(view->info.mode, modes[i][0]) == 0)
-			return modes[i][1];
-	return "raw";
 }
 
 /* ndctl shows the uuid of what is used: of the btt, and of the namespace below it only to those who want details. */
@@ -268,13 +228,13 @@ struct json_object *namespace_to_json(struct untorn_device *ns, unsigned flags)
 	if (look_at(ns, &view) < 0)
 		return object;
 	sector_size = view.has_btt ? view.btt_info.sector_size : view.info.sector_size;
-	json_add_text(object, "mode", mode_of(&view));
+	json_add_text(object, "mode", namespace_mode(&view.info));
 	if (!view.has_btt || view.btt_info.bound)
 		json_add_size(object, "size", view.has_btt ? view.btt_info.size : view.info.size, flags);
 	add_uuids(object, &view, flags);
 	json_add_u64(object, "sector_size", sector_size ? sector_size : 512);
-	if (*view.disk)
-		json_add_text(object, "blockdev", view.disk);
+	if (*view.disk.name)
+		json_add_text(object, "blockdev", view.disk.name);
 	add_disabled(object, view.active);
 	if (*view.info.alt_name)
 		json_add_text(object, "name", view.info.alt_name);

@@ -85,6 +85,19 @@ int store_word(const char *text, const char **value, const char *const *words);
 /* How a region's kind is called in options and JSON: "pmem", "blk", "volatile". */
 const char *region_type(const struct untorn_region_info *info);
 
+/* How a namespace's mode is called today: "raw", "sector", "fsdax", "devdax". */
+const char *namespace_mode(const struct untorn_namespace_info *info);
+
+/* The text of an attribute without its newline; "" when the device does not have it. */
+struct attr_value {
+	char text[128];
+};
+
+struct attr_value read_attr(struct untorn_device *device, const char *name);
+
+/* The disk of a bound namespace or btt. Its name is "" when there is none. */
+void device_disk(struct untorn_device *device, struct untorn_disk_info *ret_info);
+
 /* Whether the device, and what it lies in or lies in it, is meant. */
 bool filter_bus(const struct filter *filter, struct untorn_device *bus);
 bool filter_dimm(const struct filter *filter, struct untorn_device *dimm);

@@ -54,6 +54,39 @@ const char *region_type(const struct untorn_region_info *info)
 	}
 }
 
+struct attr_value read_attr(struct untorn_device *device, const char *name)
+{
+	struct attr_value value = {""};
+	size_t len;
+
+	if (untorn_attr_show(device, name, value.text, sizeof(value.text) - 1, &len) < 0)
+		len = 0;
+	value.text[len < sizeof(value.text) ? len : sizeof(value.text) - 1] = '\0';
+	value.text[strcspn(value.text, "\n")] = '\0';
+	return value;
+}
+
+void device_disk(struct untorn_device *device, struct untorn_disk_info *ret_info)
+{
+	struct untorn_disk *disk;
+
+	*ret_info = (struct untorn_disk_info){.name = ""};
+	if (untorn_disk_open(device, &disk) < 0)
+		return;
+	untorn_disk_get_info(disk, ret_info);
+	untorn_disk_close(disk);
+}
+
+const char *namespace_mode(const struct untorn_namespace_info *info)
+{
+	static const char *const modes[][2] = {{"safe", "sector"}, {"memory", "fsdax"}, {"dax", "devdax"}};
+
+	for (size_t i = 0; i < ARRAY_SIZE(modes); i++)
+		if (strcmp(info->mode, modes[i][0]) == 0)
+			return modes[i][1];
+	return "raw";
+}
+
 bool region_has_dimm(struct untorn_device *region, struct untorn_device *dimm)
 {
 	struct untorn_mapping_info mapping;
@@ -131,21 +164,9 @@ static bool child_fits(struct untorn_device *parent, enum untorn_device_type typ
 	return false;
 }
 
-static bool has_provider(struct untorn_device *bus, const char *words)
-{
-	char provider[64];
-	size_t len;
-
-	if (untorn_attr_show(bus, "provider", provider, sizeof(provider) - 1, &len) < 0)
-		return false;
-	provider[len < sizeof(provider) ? len : sizeof(provider) - 1] = '\0';
-	provider[strcspn(provider, "\n")] = '\0';
-	return words_fit(words, "", provider);
-}
-
 bool filter_bus(const struct filter *filter, struct untorn_device *bus)
 {
-	return name_fits(filter->bus, bus) || has_provider(bus, filter->bus);
+	return name_fits(filter->bus, bus) || words_fit(filter->bus, "", read_attr(bus, "provider").text);
 }
 
 bool filter_region(const struct filter *filter, struct untorn_device *region)
