@@ -49,6 +49,10 @@ struct machine {
 int machine_open(struct machine *machine, const struct command *command, const struct platform_options *options,
 		 unsigned flags);
 
+/* The same without the notes, for a command that shows problems where it shows devices. */
+int machine_open_silently(struct machine *machine, const struct command *command,
+			  const struct platform_options *options, unsigned flags);
+
 /* Take it down. Returns 0, or a negative errno after a sentence: the last writes may not be durable. */
 int machine_close(struct machine *machine);
 

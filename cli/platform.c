@@ -87,8 +87,8 @@ static int describe_platform(struct machine *machine, const struct command *comm
 	return 0;
 }
 
-int machine_open(struct machine *machine, const struct command *command, const struct platform_options *options,
-		 unsigned flags)
+int machine_open_silently(struct machine *machine, const struct command *command,
+			  const struct platform_options *options, unsigned flags)
 {
 	const char *sentence;
 	int r;
@@ -108,8 +108,17 @@ int machine_open(struct machine *machine, const struct command *command, const s
 		cleanup_machine(machine);
 		return CLI_FAILED;
 	}
-	print_problems(machine);
 	return 0;
+}
+
+int machine_open(struct machine *machine, const struct command *command, const struct platform_options *options,
+		 unsigned flags)
+{
+	int r = machine_open_silently(machine, command, options, flags);
+
+	if (r == 0)
+		print_problems(machine);
+	return r;
 }
 
 /* Returns what untorn_bus_close() does. */
