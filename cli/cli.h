@@ -62,6 +62,7 @@ extern const struct command cmd_import;
 extern const struct command cmd_export;
 extern const struct command cmd_serve;
 extern const struct command cmd_list;
+extern const struct command cmd_tree;
 extern const struct command cmd_create_namespace;
 extern const struct command cmd_destroy_namespace;
 extern const struct command cmd_enable_namespace;

@@ -13,6 +13,7 @@ static const struct command *const volume_commands[] = {
 
 static const struct command *const nvdimm_commands[] = {
 	&cmd_list,
+	&cmd_tree,
 	&cmd_create_namespace,
 	&cmd_destroy_namespace,
 	&cmd_enable_namespace,

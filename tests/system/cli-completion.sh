@@ -24,6 +24,7 @@ assert_equal "options of check with f" "$(offered check vol --f)" "--force"
 assert_match "options of import" "$(offered import -)" "^--btt-version --namespace --medium --help$"
 assert_equal "profiles" "$(offered format --profile '')" "linux pmemblk"
 assert_equal "options with a letter" "$(offered list --i)" "--idle"
+assert_equal "options of tree" "$(offered tree -)" "--idle --nvdimm --platform --help"
 assert_equal "modes" "$(offered create-namespace -m '')" "sector raw"
 assert_equal "media with p" "$(offered info --medium p)" page
 assert_equal "a target, left to readline" "$(offered info vo)" ""
