@@ -4,6 +4,7 @@
  */
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -33,13 +34,29 @@ static void tell_mounted(int fd)
 	close(fd);
 }
 
+/* What libfuse would say in words of its own, or not at all. */
+static int check_directory(const char *dir)
+{
+	struct stat st;
+	int r = stat(dir, &st) < 0 ? -errno : S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
+
+	if (r == -ENOTCONN)
+		print_error("%s: a mount whose server was killed is there: end it with fusermount3 -u or umount", dir);
+	else if (r < 0)
+		print_error("%s: cannot mount there: %s", dir, system_strerror(r));
+	return r;
+}
+
 static int serve(const struct command *command, const char *dir, int ready_fd)
 {
 	_cleanup_machine_ struct machine machine = {.platform = NULL};
 	struct sysfs_options mount = {.others = geteuid() == 0, .outside_sys = -1, .outside_dev = -1};
 	struct sysfs *sysfs;
-	int r = machine_open(&machine, command, &opt.platform, opt.read_only ? UNTORN_BUS_READ_ONLY : 0);
+	int r;
 
+	if (check_directory(dir) < 0 || check_fuse() < 0)
+		return CLI_FAILED;
+	r = machine_open(&machine, command, &opt.platform, opt.read_only ? UNTORN_BUS_READ_ONLY : 0);
 	if (r < 0)
 		return r;
 	r = sysfs_mount(machine.bus, dir, &mount, &sysfs);

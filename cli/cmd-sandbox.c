@@ -170,8 +170,11 @@ static int serve(const struct command *command, const struct sandbox *sandbox, i
 	_cleanup_close_ int sys_fd = open(sys, O_PATH | O_CLOEXEC), dev_fd = open(dev, O_PATH | O_CLOEXEC);
 	struct sysfs_options mount = {.outside_sys = sys_fd, .outside_dev = dev_fd, .outside = sandbox->dir};
 	struct sysfs *sysfs;
-	int r = machine_open(&machine, command, &opt.platform, opt.read_only ? UNTORN_BUS_READ_ONLY : 0);
+	int r;
 
+	if (check_fuse() < 0)
+		return CLI_FAILED;
+	r = machine_open(&machine, command, &opt.platform, opt.read_only ? UNTORN_BUS_READ_ONLY : 0);
 	if (r < 0)
 		return r;
 	r = sysfs_mount(machine.bus, mnt, &mount, &sysfs);
@@ -239,13 +242,30 @@ static int cover(const struct sandbox *sandbox)
 
 /* ------------------------------------------------------------------- the command ---------------------------------- */
 
-/* Programs that ask label areas with ioctl() find files there; this makes the calls of these from those. */
+static const char *preload_path(void)
+{
+	const char *path = getenv("UNTORN_PRELOAD");
+
+	return path && *path ? path : UNTORN_PRELOAD;
+}
+
+/* The dynamic linker would complain about it for each program, and go on without. */
+static int check_preload(void)
+{
+	if (access(preload_path(), R_OK) == 0)
+		return 0;
+	print_error("%s: the library for label calls cannot be used: %s; UNTORN_PRELOAD says where it is",
+		    preload_path(), system_strerror(-errno));
+	return -EIO;
+}
+
+/* Programs that ask for labels with ioctl() find a file there; the library answers their calls from it. */
 static void set_preload(void)
 {
-	const char *own = getenv("UNTORN_PRELOAD"), *old = getenv("LD_PRELOAD");
+	const char *old = getenv("LD_PRELOAD");
 	_cleanup_free_ char *text = NULL;
 
-	if (asprintf(&text, "%s%s%s", own && *own ? own : UNTORN_PRELOAD, old && *old ? ":" : "", old ? old : "") < 0 ||
+	if (asprintf(&text, "%s%s%s", preload_path(), old && *old ? ":" : "", old ? old : "") < 0 ||
 	    setenv("LD_PRELOAD", text, 1) < 0)
 		command_die("out of memory");
 }
@@ -286,17 +306,30 @@ static int run_command(char **args)
 
 /* ------------------------------------------------------------------- joining -------------------------------------- */
 
+/* Who waits for it to be there finds the number in it. */
 static int write_pid_file(void)
 {
-	FILE *file = opt.pid_file ? fopen(opt.pid_file, "we") : NULL;
+	_cleanup_free_ char *unfinished = NULL;
+	FILE *file;
+	int r = 0;
 
 	if (!opt.pid_file)
 		return 0;
-	if (!file || fprintf(file, "%d\n", (int)getpid()) < 0 || fclose(file) != 0) {
-		print_error("%s: cannot be written: %s", opt.pid_file, system_strerror(-errno));
-		return -EIO;
-	}
-	return 0;
+	if (asprintf(&unfinished, "%s.%d", opt.pid_file, (int)getpid()) < 0)
+		command_die("out of memory");
+	file = fopen(unfinished, "we");
+	if (!file || fprintf(file, "%d\n", (int)getpid()) < 0)
+		r = -errno;
+	if (file && fclose(file) != 0 && r == 0)
+		r = -errno;
+	if (r == 0 && rename(unfinished, opt.pid_file) < 0)
+		r = -errno;
+	if (r == 0)
+		return 0;
+	print_error("%s: cannot be written: %s", opt.pid_file, system_strerror(r));
+	if (file)
+		unlink(unfinished);
+	return r;
 }
 
 static int read_pid_file(int *ret_pid)
@@ -332,8 +365,10 @@ static int join_namespace(int pid, const char *name, int type)
 static int join(char **args)
 {
 	_cleanup_free_ char *cwd = getcwd(NULL, 0);
-	int pid = 0, r = read_pid_file(&pid);
+	int pid = 0, r = check_preload();
 
+	if (r == 0)
+		r = read_pid_file(&pid);
 	if (r < 0)
 		return CLI_FAILED;
 	r = join_namespace(pid, "user", CLONE_NEWUSER);
@@ -353,8 +388,10 @@ static int join(char **args)
 static int run_in_sandbox(const struct command *command, char **args)
 {
 	struct sandbox sandbox = {.dir = NULL};
-	int r = enter_namespaces(), status = CLI_FAILED;
+	int r = check_preload(), status = CLI_FAILED;
 
+	if (r == 0)
+		r = enter_namespaces();
 	if (r == 0)
 		r = make_dir(&sandbox);
 	if (r == 0)
