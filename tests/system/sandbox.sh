@@ -1,0 +1,167 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# What untorn sandbox and untorn mount are to the one who calls them: exit statuses, joining, what is left behind, what is said where
+# they are not allowed. In a mount namespace of its own.
+
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/../lib/own-mounts.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/../lib/functions.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/../lib/sandbox.sh"
+requires untorn ndctl jq setpriv unshare mountpoint
+requires_sandbox
+
+mkdir run mnt
+cleanup "umount -l mnt 2>/dev/null"
+export XDG_RUNTIME_DIR=$tmp/run
+truncate -s 64M a.img
+a=(--nvdimm mem-path=a.img)
+
+# --------------------------------------------------------------------- exit statuses
+
+for status in 0 1 7 124 255; do
+	run_status $status untorn sandbox "${a[@]}" -- sh -c "exit $status"
+	assert_equal "stderr" "$err" ""
+done
+for signal in 9 15; do
+	run_status $((128 + signal)) untorn sandbox "${a[@]}" -- sh -c "kill -$signal \$\$"
+done
+run_status 0 untorn sandbox "${a[@]}" -- sh -c 'echo "out $1"; echo "err $2" >&2; cat' sh 'a b' c <<<"in"
+assert_equal "standard streams" "$out/$err" "out a b"$'\n'"in/err c"
+assert_refused 127 "no-such: cannot be run: No such file or directory" untorn sandbox "${a[@]}" -- no-such
+assert_refused 126 "a.img: cannot be run: Permission denied" untorn sandbox "${a[@]}" -- ./a.img
+assert_refused 125 "none.img: there is no such file" untorn sandbox --nvdimm mem-path=none.img -- true
+assert_refused 125 "the platform is missing" untorn sandbox -- true
+assert_refused 125 "--no-such is not an option" untorn sandbox --no-such -- true
+assert_refused 125 "--join takes no platform" untorn sandbox --join pid "${a[@]}" -- true
+assert_refused 125 "pid: no process number of a sandbox in it" untorn sandbox --join pid -- true
+assert_refused 125 "no/pid: cannot be written" untorn sandbox --pid-file no/pid "${a[@]}" -- true
+run_status 0 untorn ndctl "${a[@]}" -- version
+run_status 1 untorn ndctl "${a[@]}" -- no-such-command
+assert_refused 127 "ndctl: cannot be run" env PATH=/nonexistent "$(command -v untorn)" ndctl "${a[@]}" -- list
+
+# The devices of the machine are covered, in the sandbox alone.
+run_status 0 untorn sandbox "${a[@]}" -- sh -c 'ls /sys/bus/nd/devices; ls /dev/pmem0; : >/dev/null'
+assert_match "devices" "$out" "namespace0.0"
+! mountpoint -q /sys/bus/nd || fail "the machine's /sys is covered"
+run_status 3 untorn sandbox "${a[@]}" --read-only -- sh -c 'cat /sys/bus/nd/devices/region0/read_only; dd if=/dev/zero count=1 status=none of=/dev/pmem0 2>/dev/null || exit 3'
+assert_equal "read_only" "$out" 1
+
+# Its folder is gone, wherever it was; what is in this one is from us.
+assert_equal "left behind" "$(ls run)" ""
+run_status 0 env -u XDG_RUNTIME_DIR "$(command -v untorn)" sandbox "${a[@]}" -- readlink /dev/null
+assert_match "folder" "$out" "^/tmp/untorn-[^/]*/dev/null$"
+assert_missing "${out%/dev/null}"
+
+# --------------------------------------------------------------------- joined by several
+
+b=()
+for n in 0 1 2 3; do
+	truncate -s 64M nv$n.img
+	b+=(--nvdimm "mem-path=nv$n.img,label-size=128K")
+done
+run_status 0 untorn init-labels "${b[@]}" all
+mkfifo hold
+untorn sandbox "${b[@]}" --pid-file pid -- cat hold >held &
+sandbox=$!
+exec {hold}>hold
+wait_until test -s pid
+assert_refused 1 "in use by process" untorn list "${b[@]}" -N
+pids=()
+for n in 0 1 2 3; do
+	untorn sandbox --join pid -- ndctl create-namespace -r region$n -m sector -s 32M -n made$n >made$n 2>&1 &
+	pids+=($!)
+	untorn sandbox --join pid -- sh -c "ndctl list -BDRNi && exit 4$n" >listed$n 2>&1 &
+	pids+=($!)
+done
+statuses=()
+for process in "${pids[@]}"; do
+	status=0
+	wait "$process" || status=$?
+	statuses+=("$status")
+done
+assert_equal "statuses" "${statuses[*]}" "0 40 0 41 0 42 0 43"
+run_status 0 untorn sandbox --join pid -- ndctl list -N
+assert_jq 'map(.name) | sort | join(" ")' "made0 made1 made2 made3"
+run_status 0 untorn sandbox --join pid -- pwd
+assert_equal "folder" "$out" "$tmp"
+assert_refused 127 "no-such: cannot be run" untorn sandbox --join pid -- no-such
+run_status 143 untorn sandbox --join pid -- sh -c 'kill $$'
+echo "the end" >&"$hold"
+exec {hold}>&-
+wait "$sandbox"
+assert_equal "what the first one printed" "$(<held)" "the end"
+assert_missing pid
+assert_refused 125 "pid: no process number" untorn sandbox --join pid -- true
+echo $sandbox >pid
+assert_refused 125 "process $sandbox: its sandbox cannot be joined" untorn sandbox --join pid -- true
+assert_json untorn list "${b[@]}" -N
+assert_jq 'map(select(.size > 0).name) | sort | join(" ")' "made0 made1 made2 made3"
+for n in 0 1 2 3; do
+	run_status 0 untorn check --namespace made$n nv$n.img
+done
+assert_equal "left behind" "$(ls run)" ""
+
+# --------------------------------------------------------------------- untorn mount
+
+# free IMAGE...: nobody has them.
+free() {
+	untorn list "$@" >/dev/null 2>&1
+}
+
+assert_ok untorn mount "${b[@]}" mnt --background
+assert_match "holder" "$(cat mnt/sys/bus/nd/devices/namespace0.0/holder)" "^btt0\.[01]$"
+head -c 1M /dev/urandom >data
+dd if=data of=mnt/dev/pmem0s bs=4096 conv=notrunc status=none
+umount mnt
+wait_until free "${b[@]}"
+run_status 0 untorn check --namespace made0 nv0.img
+untorn export --namespace made0 nv0.img exported
+cmp -n 1M data exported
+
+# Ended by a signal while a program writes: what had been written is there, and no lane is pending.
+untorn mount "${b[@]}" mnt 2>log &
+server=$!
+cleanup "kill $server 2>/dev/null"
+wait_until mountpoint -q mnt
+dd if=data of=mnt/dev/pmem1s bs=4096 conv=notrunc status=none
+yes | dd of=mnt/dev/pmem2s bs=4096 conv=notrunc status=none 2>/dev/null &
+writer=$!
+wait_until grep -qz y mnt/dev/pmem2s
+kill -TERM $server
+wait $server || fail "untorn mount: status $? after SIGTERM: $(<log)"
+wait $writer || :
+! mountpoint -q mnt || fail "it is still mounted"
+for n in 1 2; do
+	run_status 0 untorn check --all --namespace made$n nv$n.img
+	assert_no_match "lanes" "$out" "flog-pending"
+done
+untorn export --force --namespace made1 nv1.img exported
+cmp -n 1M data exported
+run_status 0 untorn check-labels "${b[@]}" all
+
+# Read-only: nothing is written, whatever is tried.
+remember nv?.img
+assert_ok untorn mount "${b[@]}" mnt --background --read-only
+assert_equal "read_only" "$(cat mnt/sys/bus/nd/devices/region0/read_only)" 1
+run_status 1 dd if=data of=mnt/dev/pmem0s bs=4096 conv=notrunc
+assert_match "disk" "$err" "Read-only file system"
+cmp -n 1M data mnt/dev/pmem1s
+umount mnt
+wait_until free "${b[@]}"
+assert_unchanged
+
+assert_refused 1 "none.img: there is no such file" untorn mount --nvdimm mem-path=none.img mnt --background
+assert_refused 2 "the platform is given twice" untorn mount --nvdimm mem-path=a.img platform.json mnt
+run_status 1 untorn mount "${a[@]}" none
+assert_match "no folder" "$err" "untorn: none: cannot mount there"
+
+# --------------------------------------------------------------------- where it is not allowed
+
+unshare -Ur true 2>/dev/null || skip "all passed but what needs user namespaces, which this user may not make"
+# In a user namespace that may have no other, a root without rights.
+# shellcheck disable=SC2016
+refused='echo 0 >/proc/sys/user/max_user_namespaces; exec setpriv --bounding-set -all --inh-caps -all "$@"'
+assert_refused 125 "this system allows no private mounts \(.*\): run as root, or allow user namespaces" \
+	unshare -Ur sh -c "$refused" sh untorn sandbox "${a[@]}" -- true
+assert_equal "left behind" "$(ls run)" ""
