@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * stamp-file: stamped sectors on a block device, around the page cache, so that a request is the device's own; it runs in the
- * Linux guest on /dev/pmemNs. The sector is the device's logical block. On a regular file (-o sector=N), an exported volume
- * can be verified.
+ * Linux guest on /dev/pmemNs. The sector is the device's logical block. A regular file needs -o sector=N: an exported volume,
+ * which can be verified, or a disk of `untorn mount`.
  *
  *	stamp-file cat DEVICE    all of it to standard output, around the page cache. Bytes that the device left out of a read
  *	                         that it called successful come out as 0xEE.
@@ -45,17 +45,20 @@ static int file_open(const char *target, const char *const *options, bool writab
 	struct stat st;
 	uint64_t size = 0;
 	int sector_size = 512, flags, r = 0;
+	bool is_sector_given = false;
 
 	if (!file)
 		return -ENOMEM;
 	file->fd = file->fd_durable = -1;
 	for (; *options; options++)
-		if (!strncmp(*options, "sector=", 7))
+		if (!strncmp(*options, "sector=", 7)) {
 			sector_size = atoi(*options + 7);
+			is_sector_given = true;
+		}
 	/* Never create: where the device did not appear, a file in its place would pass. */
 	if (stat(target, &st) < 0)
 		r = -errno;
-	else if (S_ISBLK(st.st_mode) || !writable) {
+	else if (S_ISBLK(st.st_mode) || !writable || is_sector_given) {
 		flags = (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | (S_ISBLK(st.st_mode) ? O_DIRECT : 0);
 		file->fd = open(target, flags);
 		if (writable && file->fd >= 0)
