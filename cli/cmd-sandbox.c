@@ -99,6 +99,7 @@ static int enter_namespaces(void)
 struct sandbox {
 	char *dir;
 	pid_t server;
+	sigset_t outside; /* signals that were blocked when we were called, as they are for our children */
 };
 
 static char *path_in(const struct sandbox *sandbox, const char *name)
@@ -204,6 +205,7 @@ static int start_server(const struct command *command, struct sandbox *sandbox)
 	}
 	if (sandbox->server == 0) {
 		close(fds[0]);
+		sigprocmask(SIG_SETMASK, &sandbox->outside, NULL);
 		/* If we are killed it ends as if we had told it, and is not in the way of a ^C for the command. */
 		prctl(PR_SET_PDEATHSIG, SIGTERM);
 		setpgid(0, 0);
@@ -281,11 +283,35 @@ _Noreturn static void exec_command(char **args)
 	_exit(err == ENOENT ? 127 : 126);
 }
 
+/* SIGTERM and SIGHUP are for the command, and wait until there is one: what we have made is cleared away then, too. */
+static const sigset_t *passed_on(void)
+{
+	static sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGCHLD);
+	return &set;
+}
+
+static int wait_for_command(pid_t pid, int *ret_status)
+{
+	int signal;
+	pid_t ended;
+
+	while ((ended = waitpid(pid, ret_status, WNOHANG)) == 0) {
+		if (sigwait(passed_on(), &signal) == 0 && signal != SIGCHLD)
+			kill(pid, signal);
+	}
+	return ended < 0 ? -errno : 0;
+}
+
 /* Its exit status as a shell says it. */
-static int run_command(char **args)
+static int run_command(const struct sandbox *sandbox, char **args)
 {
 	struct sigaction ignore = {.sa_handler = SIG_IGN}, old_int, old_quit;
-	int status;
+	int status, r;
 	pid_t pid;
 
 	/* A ^C is for the command. */
@@ -295,10 +321,12 @@ static int run_command(char **args)
 	if (pid == 0) {
 		sigaction(SIGINT, &old_int, NULL);
 		sigaction(SIGQUIT, &old_quit, NULL);
+		sigprocmask(SIG_SETMASK, &sandbox->outside, NULL);
 		exec_command(args);
 	}
-	if (pid < 0 || waitpid(pid, &status, 0) < 0) {
-		print_error("%s: cannot be started: %s", args[0], system_strerror(-errno));
+	r = pid < 0 ? -errno : wait_for_command(pid, &status);
+	if (r < 0) {
+		print_error("%s: cannot be started: %s", args[0], system_strerror(r));
 		return CLI_FAILED;
 	}
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
@@ -390,6 +418,7 @@ static int run_in_sandbox(const struct command *command, char **args)
 	struct sandbox sandbox = {.dir = NULL};
 	int r = check_preload(), status = CLI_FAILED;
 
+	sigprocmask(SIG_BLOCK, passed_on(), &sandbox.outside);
 	if (r == 0)
 		r = enter_namespaces();
 	if (r == 0)
@@ -401,7 +430,7 @@ static int run_in_sandbox(const struct command *command, char **args)
 	if (r == 0)
 		r = write_pid_file();
 	if (r == 0) {
-		status = run_command(args);
+		status = run_command(&sandbox, args);
 		if (opt.pid_file)
 			unlink(opt.pid_file);
 	}

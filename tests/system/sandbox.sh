@@ -102,6 +102,23 @@ for n in 0 1 2 3; do
 done
 assert_equal "left behind" "$(ls run)" ""
 
+# A signal for the one that made it is for its command, and all is cleared away.
+cleanup "[[ ! -p never ]] || exec 9<>never 9>&-"
+for signal in HUP TERM; do
+	rm -f pid
+	mkfifo never
+	untorn sandbox "${a[@]}" --pid-file pid -- cat never &
+	sandbox=$!
+	wait_until test -s pid
+	kill -$signal $sandbox
+	status=0
+	wait $sandbox || status=$?
+	assert_equal "status after $signal" "$status" $((128 + $(kill -l $signal)))
+	assert_equal "left behind" "$(ls run)" ""
+	assert_missing pid
+	rm never
+done
+
 # --------------------------------------------------------------------- untorn mount
 
 # free IMAGE...: nobody has them.
