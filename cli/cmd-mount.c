@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -37,9 +38,13 @@ static void tell_mounted(int fd)
 /* What libfuse would say in words of its own, or not at all. */
 static int check_directory(const char *dir)
 {
+	struct statfs fs;
 	struct stat st;
 	int r = stat(dir, &st) < 0 ? -errno : S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
 
+	/* The kernel may remember what a dead server said of its directory, but asks for this again. */
+	if (r == 0 && statfs(dir, &fs) < 0 && errno == ENOTCONN)
+		r = -ENOTCONN;
 	if (r == -ENOTCONN)
 		print_error("%s: a mount whose server was killed is there: end it with fusermount3 -u or umount", dir);
 	else if (r < 0)
