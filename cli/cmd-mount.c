@@ -25,11 +25,22 @@ static const struct option_row options[] = {
 	{NULL},
 };
 
-/* Tell the one who waits, if anybody does, that it is mounted. */
+/* Who reads what the command printed must not wait for the server to end. */
+static void close_output(void)
+{
+	_cleanup_close_ int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	for (int fd = 0; null >= 0 && fd <= 2; fd++)
+		dup2(null, fd);
+}
+
+/* In the background: tell the one who waits that it is mounted. */
 static void tell_mounted(int fd)
 {
 	if (fd < 0)
 		return;
+	fflush(NULL);
+	close_output();
 	if (write(fd, "", 1) != 1)
 		print_note("nobody waits for the mount any more");
 	close(fd);

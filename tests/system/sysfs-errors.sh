@@ -26,9 +26,13 @@ UNTORN_PRELOAD=/nothing.so assert_refused 125 "^untorn: /nothing\.so: .*UNTORN_P
 	untorn sandbox --nvdimm $nvdimm -- true
 assert_refused 125 "^untorn: no/pid: cannot be written" untorn sandbox --nvdimm $nvdimm --pid-file no/pid -- true
 
-# A platform that is in use is not shown a second time.
-untorn mount --nvdimm $nvdimm dir --background >log 2>&1
+# A platform that is in use is not shown a second time. The server in the background does not keep the pipe open.
+mkfifo output
+timeout 60 cat output >read-to-end &
+reader=$!
+untorn mount --nvdimm $nvdimm dir --background >output 2>&1
 cleanup "umount '$tmp/dir' 2>/dev/null"
+wait $reader || fail "what the command prints does not end while the server runs"
 mkdir other
 assert_refused 1 "^untorn: nv\.img: .*in use" untorn mount --nvdimm $nvdimm other
 assert_refused 125 "^untorn: nv\.img: .*in use" untorn ndctl --nvdimm $nvdimm -- list
