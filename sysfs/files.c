@@ -35,38 +35,19 @@ enum place {
 
 /* ------------------------------------------------------------------- drivers ---------------------------------------------- */
 
-/* A device name may end with one newline. */
-static void get_name(const struct call *call, char name[64])
-{
-	size_t len = strlen(call->text);
-
-	if (len > 0 && call->text[len - 1] == '\n')
-		len--;
-	snprintf(name, 64, "%.*s", (int)len, call->text);
-}
-
 static int store_bind(const struct call *call)
 {
-	char name[64];
-
-	get_name(call, name);
-	return untorn_driver_bind(call->tree->bus, call->node->name, name);
+	return untorn_driver_bind(call->tree->bus, call->node->name, call->text);
 }
 
 static int store_unbind(const struct call *call)
 {
-	char name[64];
-
-	get_name(call, name);
-	return untorn_driver_unbind(call->tree->bus, call->node->name, name);
+	return untorn_driver_unbind(call->tree->bus, call->node->name, call->text);
 }
 
 static int store_drivers_probe(const struct call *call)
 {
-	char name[64];
-
-	get_name(call, name);
-	return untorn_bus_drivers_probe(call->tree->bus, name);
+	return untorn_bus_drivers_probe(call->tree->bus, call->text);
 }
 
 static int show_autoprobe(const struct call *call, FILE *out)

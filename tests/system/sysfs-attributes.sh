@@ -118,6 +118,12 @@ wait_probe
 assert_missing "$btt"
 btt=$devices/$(<"$region/btt_seed")
 
+# A name is all of the text, but for one newline at its end.
+for name in "namespace0.0\\nx" "namespace0.0\\n" " namespace0.0" "namespace0.0 " ""; do
+	store ENODEV "$nd/drivers/nd_pmem/bind" "$name"
+	store ENODEV "$nd/drivers_probe" "$name"
+done
+
 # -------------------------------------------------------------------------------- one write, one store
 
 calls "$namespace/alt_name" both
