@@ -218,9 +218,10 @@ static void op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info 
 
 /* ------------------------------------------------------------------- attributes ------------------------------------------- */
 
-/* The text that a descriptor reads: made when it is read from its start. */
+/* The text that a descriptor reads: made by its first read, and by each from the start. */
 struct open_attr {
 	pthread_mutex_t lock;
+	bool is_made;
 	size_t len;
 	char text[UNTORN_ATTR_SIZE];
 };
@@ -264,9 +265,10 @@ static void read_attr(fuse_req_t req, const struct node *node, size_t size, off_
 	int r = 0;
 
 	pthread_mutex_lock(&attr->lock);
-	if (off == 0) {
+	if (off == 0 || !attr->is_made) {
 		attr->len = 0;
 		r = tree_show(&sysfs_of(req)->tree, node, attr->text, sizeof(attr->text), &attr->len);
+		attr->is_made = r == 0;
 	}
 	size = (uint64_t)off < attr->len ? min_u64(size, attr->len - (uint64_t)off) : 0;
 	memcpy(text, attr->text + (size ? off : 0), size);

@@ -162,6 +162,9 @@ echo epsilon >"$namespace/alt_name"
 told "2 a\\n" get 4 5 # the rest of what was read before
 told "8 epsilon\\n" get 0 100
 close_file
+calls "$namespace/alt_name" read
+told "4 lon\\n" get 4 100 # the first read of this descriptor
+close_file
 
 # --------------------------------------------------------------------------------------- modes
 
