@@ -136,7 +136,14 @@ calls "$large" both
 told 20000 fill 3000 20000 67
 cp "$large" large
 cp "$small" small
+calls_before=("$calls_in" "$calls_out" "$calls_pid")
+calls "$raw" both # stored through a mapping and never synchronised: the end of its process is enough
+told 0 map 65536
+told 0 poke 12000 77
+close_file
+calls_in=${calls_before[0]} calls_out=${calls_before[1]} calls_pid=${calls_before[2]}
 cp "$raw" raw
+cmp -s -n 65536 raw copy-pmem0.2 && fail "the mapping had no effect"
 stop_mount
 ask get 0 10
 assert_match "a call on a file whose server has ended" "$answer" "^(ENOTCONN|ECONNABORTED|EIO)$"
