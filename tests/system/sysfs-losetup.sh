@@ -48,7 +48,7 @@ for size in 512 4096; do
 	assert_equal "size" "$(blockdev --getsize64 "$loop")" "$(size_of "$dir/dev/pmem0s")"
 	assert_equal "logical block" "$(blockdev --getss "$loop")" "$size"
 	mkfs.ext4 -qF "$loop"
-	mount "$loop" fs 2>mount-fs.log || skip "ext4 cannot be mounted: $(tail -n 1 mount-fs.log) (needs the machine's root)"
+	mount "$loop" fs 2>mount-fs.log || skip "ext4 cannot be mounted: $(head -n 1 mount-fs.log) (needs the machine's root)"
 	cp -a "$source_dir/lib" "$source_dir/tests" "$source_dir/docs" fs
 	tree_of fs >before
 	umount fs
