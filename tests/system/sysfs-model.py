@@ -115,7 +115,7 @@ class Btt:
         self.number, self.namespace = number, namespace
         self.sector_size = layout.sector_size if layout else 0
         self.uuid = layout.uuid if layout else None
-        self.bound = False
+        self.bound = self.opened_read_only = False
         self.layout = None
         if namespace:
             namespace.holder = self
@@ -142,6 +142,7 @@ class Region:
         self.resource = int(self.fixed["resource"], 16)
         self.align = 16 * MIB
         self.bound, self.read_only = True, False
+        self.dimms_bound = set(self.dimms)
         self.namespaces, self.btts, self.media = {}, {}, {}
         self.probe()
 
@@ -255,7 +256,7 @@ class Region:
                     other.overwritten = True
             layout = self.media[(n.start, base)] = Layout(n.uuid, b.uuid, b.sector_size, n.size)
         b.uuid, b.sector_size = layout.uuid, layout.sector_size
-        b.bound, b.layout = True, (layout, base)
+        b.bound, b.layout, b.opened_read_only = True, (layout, base), self.read_only
         self.advance(n)
         if b is self.btt_seed:
             number = lowest(self.btts)
@@ -386,6 +387,13 @@ class Region:
         name = "pmem%d" % self.number + (".%d" % n.number if n.number else "")
         return name + ("s" if isinstance(device, Btt) else "")
 
+    def is_read_only(self, device):
+        """A disk. That of a btt stays as it was bound, unless it becomes read-only."""
+        return self.read_only or isinstance(device, Btt) and device.opened_read_only
+
+    def any_read_only(self):
+        return any(d.bound and self.is_read_only(d) for d in self.devices())
+
     # -- everything that can be read: path -> text, errno, or a set of names
 
     def expected(self):
@@ -397,8 +405,10 @@ class Region:
 
         top = self.dir + "/"
         free = self.free_pieces() if self.bound else self.free_pieces_of(self.labels)
+        if len(self.dimms_bound) < len(self.dimms):
+            free = []
         put(top, size=self.fixed["size"], align="%#x\n" % self.align, nstype="5\n", mappings=line(self.mappings),
-            set_cookie=self.fixed["set_cookie"], available_size=line(sum(s for _, s in free)),
+            set_cookie=self.cookie(), available_size=line(sum(s for _, s in free)),
             max_available_extent=line(max([s for _, s in free], default=0)),
             namespace_seed=line(self.name_of(self.seed)), btt_seed=line(self.name_of(self.btt_seed)), pfn_seed="\n",
             dax_seed="\n", init_namespaces="%d/%d\n" % (self.registered, self.registered) if self.bound else errno.ENXIO,
@@ -410,8 +420,10 @@ class Region:
         tree[top] = {self.name_of(d) for d in self.devices()}
         labels = len(self.labelled() if self.bound else self.labels)
         for dimm in self.dimms:
+            here = dimm in self.dimms_bound
             put(DEVICES + dimm + "/", state="active\n" if self.bound else "idle\n", flags="label \n",
-                available_slots=line(SLOTS[self.model.labels] - labels - 1))
+                available_slots=line(SLOTS[self.model.labels] - labels - 1) if here else errno.ENXIO)
+            tree[DEVICES + dimm + "/driver@"] = "nvdimm" if here else None
         for n in self.namespaces.values():
             where = top + self.name_of(n) + "/"
             put(where, devtype="nd_namespace_pmem\n", modalias="nd:t5\n", nstype="5\n", size=line(n.size),
@@ -422,7 +434,7 @@ class Region:
                 dpa_extents=line(self.mappings if n.size else 0))
             self.put_common(tree, where, n, "nd_namespace_pmem")
             if n.bound:
-                put(where + "block/%s/" % self.disk_of(n), size=line(n.size // 512), ro=line(int(self.read_only)))
+                put(where + "block/%s/" % self.disk_of(n), size=line(n.size // 512), ro=line(int(self.is_read_only(n))))
         for b in self.btts.values():
             where = top + self.name_of(b) + "/"
             size = self.btt_size(b) if b.bound else None
@@ -431,8 +443,18 @@ class Region:
                 size=line(size) if b.bound else errno.ENXIO)
             self.put_common(tree, where, b, "nd_btt")
             if b.bound:
-                put(where + "block/%s/" % self.disk_of(b), size=line(size // 512), ro=line(int(self.read_only)))
+                put(where + "block/%s/" % self.disk_of(b), size=line(size // 512), ro=line(int(self.is_read_only(b))))
         return tree
+
+    def cookie(self):
+        """Without the first dimm's driver that of labels 1.1, which here can only be remembered."""
+        if self.dimms[0] in self.dimms_bound or self.model.labels == "1.1":
+            return self.fixed["set_cookie"]
+        if "cookie1" not in self.fixed:
+            self.fixed["cookie1"] = read(self.dir + "/set_cookie")
+            if self.fixed["cookie1"] == self.fixed["set_cookie"]:
+                raise Difference("set_cookie of %s without dimm is as with it" % self.name)
+        return self.fixed["cookie1"]
 
     def free_pieces_of(self, namespaces):
         self.namespaces = {i: n for i, n in enumerate(namespaces)}
@@ -489,18 +511,37 @@ class Model:
         else:
             region.store_namespace(d, attribute, text)
 
+    def dimm(self, driver, text):
+        """The region that maps a dimm, and its name; or nothing."""
+        name = parse_word(text)
+        return next(((r, name) for r in self.regions if name in r.dimms and driver == "nvdimm"), (None, None))
+
     def bind(self, driver, text):
+        region, dimm = self.dimm(driver, text)
+        if dimm:
+            if dimm in region.dimms_bound:
+                refuse("EBUSY")
+            region.dimms_bound.add(dimm)
+            return
         region, device = self.find(parse_word(text))
         if not device or driver != ("nd_region" if isinstance(device, Region) else "nd_pmem"):
             refuse("ENODEV")
         if isinstance(device, Region):
             if device.bound:
                 refuse("EBUSY")
+            if len(device.dimms_bound) < len(device.dimms):
+                refuse("ENXIO")
             device.probe()
         else:
             region.bind(device)
 
     def unbind(self, driver, text):
+        region, dimm = self.dimm(driver, text)
+        if dimm:
+            if dimm not in region.dimms_bound:
+                refuse("ENODEV")
+            region.dimms_bound.remove(dimm)
+            return
         region, device = self.find(parse_word(text))
         if not device or not device.bound or driver != ("nd_region" if isinstance(device, Region) else "nd_pmem"):
             refuse("ENODEV")
@@ -510,12 +551,10 @@ class Model:
             device.bound = False
 
     def drivers_probe(self, text):
-        if parse_word(text) in ("nmem0", "nmem1", "nmem2", "ndbus0"):
-            return
         _, device = self.find(parse_word(text))
-        if not device:
+        if not device and not self.dimm("nvdimm", text)[0]:
             refuse("ENODEV")
-        for driver in ("nd_region", "nd_pmem"):
+        for driver in ("nvdimm", "nd_region", "nd_pmem"):
             try:
                 self.bind(driver, text)
             except Refused:
@@ -533,7 +572,7 @@ class Model:
     def ndctl_disable(self, region, n):
         """False: it fails, since it opens the disk to write."""
         b = n.holder
-        if region.read_only and (n.bound or b and b.bound):
+        if n.bound and region.is_read_only(n) or b and b.bound and region.is_read_only(b):
             return False
         if b:
             b.bound = False
@@ -694,17 +733,18 @@ class Session:
                     if seen != value:
                         raise Difference("%s: is %r, predicted %r" % (path, seen, value))
         names = {"ndbus0"}
-        bound = {"nd_pmem": set(), "nd_region": set()}
+        bound = {"nd_pmem": set(), "nd_region": set(), "nvdimm": set()}
         disks = set()
         for region in self.model.regions:
             names.update([region.name] + region.dimms + [region.name_of(d) for d in region.devices()])
+            bound["nvdimm"].update(region.dimms_bound)
             if region.bound:
                 bound["nd_region"].add(region.name)
             bound["nd_pmem"].update(region.name_of(d) for d in region.devices() if d.bound)
             disks.update(region.disk_of(d) for d in region.devices() if d.bound)
         self.same(DEVICES, set(os.listdir(DEVICES)), names)
         for driver, devices in bound.items():
-            seen = {n for n in os.listdir(DRIVERS + driver) if "." in n or re.match(r"region\d", n)}
+            seen = {n for n in os.listdir(DRIVERS + driver) if "." in n or re.match(r"(region|nmem)\d", n)}
             self.same(DRIVERS + driver, seen, devices)
         for where in ("/sys/block", "/dev"):
             self.same(where, {n for n in os.listdir(where) if re.match(r"(pmem|ndblk)\d", n)}, disks)
@@ -855,21 +895,26 @@ class Session:
         elif kind == "region":
             if region.read_only:
                 return self.store(region.name, "read_only", "0")
+            if region.any_read_only():
+                return self.unbind("nd_region", region.name)
             if region.bound and rng.random() < 0.7:
                 for n in list(region.namespaces.values()):
                     model.ndctl_disable(region, n)
                 region.remove()
                 self.ndctl(["disable-region", region.name], True)
             else:
-                if not region.bound:
+                can = region.bound or region.dimms_bound == set(region.dimms)
+                if can and not region.bound:
                     region.probe()
-                self.ndctl(["enable-region", region.name], True)
+                self.ndctl(["enable-region", region.name], can)
         else:
             n = rng.choice(sized)
             name = region.name_of(n)
             if kind == "destroy":
                 if region.read_only:
                     return self.store(region.name, "read_only", "0")
+                if n.holder and n.holder.bound and n.holder.opened_read_only:
+                    return self.unbind("nd_pmem", region.name_of(n.holder))
                 model.ndctl_destroy(region, n)
                 self.ndctl(["destroy-namespace", "-f", name], True)
             elif kind == "disable":
@@ -913,6 +958,9 @@ class Session:
         return self.bind("nd_pmem", name)
 
     def step(self, rng, region):
+        if not region.bound and rng.random() < 0.25:
+            do = rng.choice([self.bind, self.bind, self.unbind])
+            return do("nvdimm", self.name_text(rng, region.dimms))
         if not region.bound and rng.random() < 0.6:
             return self.bind("nd_region", self.name_text(rng, [region.name]))
         if region.bound and rng.random() < 0.45:
@@ -931,7 +979,7 @@ class Session:
             bound = [region.name_of(d) for d in devices if d.bound] or everything
             return self.unbind(rng.choice(["nd_pmem"] * 8 + ["nd_region", "nvdimm"]), self.name_text(rng, everything + bound))
         if kind < 0.80:
-            return self.probe(self.name_text(rng, everything + [region.name, "nmem0"]))
+            return self.probe(self.name_text(rng, everything + [region.name] + region.dimms))
         if kind < 0.83:
             return self.store(region.name, "read_only", rng.choice(["0", "0", "1", "n\n\0", "x", "off"]))
         if kind < 0.85:
@@ -947,8 +995,12 @@ class Session:
         """Nothing is configured any more."""
         self.autoprobe("1")
         self.store(region.name, "read_only", "0")
+        for dimm in region.dimms:
+            if dimm not in region.dimms_bound:
+                self.bind("nvdimm", dimm)
         if not region.bound:
             self.bind("nd_region", region.name)
+            self.flush()
         for b in list(region.btts.values()):
             if b.bound:
                 self.unbind("nd_pmem", region.name_of(b))
