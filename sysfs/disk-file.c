@@ -4,8 +4,8 @@
  *
  * Files of btt disks are not cached: what a program writes has reached the volume when write() returns, and is durable
  * after fsync(), or at once with O_SYNC or O_DSYNC. Files of raw disks go through the page cache, because programs map
- * them shared (ndctl check-namespace does); the disk below is durable with each write, so fsync() only has to empty the
- * cache, and that the kernel does first. O_DIRECT goes past it.
+ * them shared (ndctl check-namespace does). The cache is written through, and the disk below is durable with each write, so
+ * only what was stored in a mapping waits for fsync(). O_DIRECT goes past the cache.
  *
  * A program may hold a file open while the disk vanishes: its calls then fail with ENXIO, for ever.
  */
