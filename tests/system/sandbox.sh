@@ -102,12 +102,12 @@ for n in 0 1 2 3; do
 done
 assert_equal "left behind" "$(ls run)" ""
 
-# A signal for the one that made it is for its command, and all is cleared away.
+# A signal for the one that made it is for its command, and all is cleared away. Whoever runs us may have it ignored (nohup).
 cleanup "[[ ! -p never ]] || exec 9<>never 9>&-"
 for signal in HUP TERM; do
 	rm -f pid
 	mkfifo never
-	untorn sandbox "${a[@]}" --pid-file pid -- cat never &
+	env --default-signal=$signal untorn sandbox "${a[@]}" --pid-file pid -- cat never &
 	sandbox=$!
 	wait_until test -s pid
 	kill -$signal $sandbox
