@@ -124,23 +124,25 @@ static int get_size(int fd, struct nd_cmd_get_config_size *call)
 	return 0;
 }
 
-/* Where the bytes lie in a label area. */
-static bool is_allowed(uint32_t off, uint32_t len, const struct nd_cmd_get_config_size *area)
+/* Whether a call is about bytes of the label area. -1 and EINVAL: not all of them are there. */
+static int check_range(int fd, uint32_t off, uint32_t len)
 {
-	return len <= MAX_CALL && off <= area->config_size && len <= area->config_size - off;
+	struct nd_cmd_get_config_size area;
+
+	if (get_size(fd, &area) < 0)
+		return -1;
+	if (len <= MAX_CALL && off <= area.config_size && len <= area.config_size - off)
+		return 0;
+	errno = EINVAL;
+	return -1;
 }
 
 static int get_data(int fd, struct nd_cmd_get_config_data_hdr *call)
 {
-	struct nd_cmd_get_config_size area;
 	ssize_t n;
 
-	if (get_size(fd, &area) < 0)
+	if (check_range(fd, call->in_offset, call->in_length) < 0)
 		return -1;
-	if (!is_allowed(call->in_offset, call->in_length, &area)) {
-		errno = EINVAL;
-		return -1;
-	}
 	n = pread(fd, call->out_buf, call->in_length, call->in_offset);
 	if (n < 0)
 		return -1;
@@ -151,20 +153,15 @@ static int get_data(int fd, struct nd_cmd_get_config_data_hdr *call)
 /* The status follows the bytes. */
 static int set_data(int fd, struct nd_cmd_set_config_hdr *call)
 {
-	struct nd_cmd_get_config_size area;
-	uint32_t status = 0;
+	uint32_t status;
 	ssize_t n;
 
 	if ((fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDONLY) {
 		errno = EPERM;
 		return -1;
 	}
-	if (get_size(fd, &area) < 0)
+	if (check_range(fd, call->in_offset, call->in_length) < 0)
 		return -1;
-	if (!is_allowed(call->in_offset, call->in_length, &area)) {
-		errno = EINVAL;
-		return -1;
-	}
 	n = pwrite(fd, call->in_buf, call->in_length, call->in_offset);
 	if (n < 0)
 		return -1;
