@@ -305,12 +305,6 @@ static int dimm_of(const struct sysfs *sysfs, const struct node *node, struct un
 	return r;
 }
 
-static void cleanup_device(struct untorn_device **device)
-{
-	untorn_device_put(*device);
-}
-#define _cleanup_device_ _cleanup_(cleanup_device)
-
 static void read_labels(fuse_req_t req, const struct node *node, size_t size, off_t off)
 {
 	_cleanup_device_ struct untorn_device *dimm = NULL;

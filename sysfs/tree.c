@@ -11,15 +11,8 @@
 #include <string.h>
 
 #include "base/bits.h"
-#include "base/cleanup.h"
 
 #define PROVIDER "devices/LNXSYSTM:00/LNXSYBUS:00/ACPI0012:00"
-
-static void cleanup_device(struct untorn_device **device)
-{
-	untorn_device_put(*device);
-}
-#define _cleanup_device_ _cleanup_(cleanup_device)
 
 /* ------------------------------------------------------------- directories that are always there -------------------------- */
 

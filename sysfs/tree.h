@@ -16,6 +16,14 @@
 #include <stdbool.h>
 #include <sys/stat.h>
 
+#include "base/cleanup.h"
+
+static inline void cleanup_device(struct untorn_device **device)
+{
+	untorn_device_put(*device);
+}
+#define _cleanup_device_ _cleanup_(cleanup_device)
+
 enum node_kind {
 	NODE_DIR,        /* a directory that is always there; number: its row in the table of tree.c */
 	NODE_DEVICE,     /* the directory of a device */
