@@ -14,8 +14,8 @@
  * work. Devices are bound to drivers: nvdimm (dimms), nd_region (regions), nd_pmem and nd_blk (namespaces and btts). What
  * survives closing the bus is what label areas and info blocks say.
  *
- * Devices are registered and unregistered asynchronously by one thread of the bus; untorn_bus_wait_probe() returns when all
- * that was queued has happened. Iterate after that.
+ * Devices are registered and unregistered asynchronously by one thread of the bus, which takes no signals of the program;
+ * untorn_bus_wait_probe() returns when all that was queued has happened. Iterate after that.
  *
  * Everything may be called from any number of threads at once, except untorn_bus_close(). A struct untorn_device pointer
  * that a function returned through ret_ is a reference: end it with untorn_device_put(). A device that was unregistered while

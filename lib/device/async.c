@@ -5,9 +5,10 @@
  * Attribute stores queue what they cannot do themselves, because they run inside the device that comes or goes. The thread holds no
  * lock when it starts on an item. Flushing waits until nothing is queued and nothing runs, what items queued included.
  */
-#include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 
+#include "base/bits.h"
 #include "device/device.h"
 
 static struct async_item *take_first(struct async *async)
@@ -46,6 +47,22 @@ static void *async_main(void *arg)
 	return NULL;
 }
 
+/* The program's signals are for its own threads. Faults must reach the thread that has them. */
+static int create_thread(struct async *async)
+{
+	static const int faults[] = {SIGBUS, SIGSEGV, SIGFPE, SIGILL, SIGTRAP};
+	sigset_t blocked, old;
+	int r;
+
+	sigfillset(&blocked);
+	for (size_t i = 0; i < ARRAY_SIZE(faults); i++)
+		sigdelset(&blocked, faults[i]);
+	pthread_sigmask(SIG_BLOCK, &blocked, &old);
+	r = -pthread_create(&async->thread, NULL, async_main, async);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	return r;
+}
+
 int async_start(struct async *async)
 {
 	int r;
@@ -55,10 +72,10 @@ int async_start(struct async *async)
 	pthread_cond_init(&async->idle, NULL);
 	async->last = &async->first;
 	async->running = true;
-	r = pthread_create(&async->thread, NULL, async_main, async);
-	if (r != 0)
+	r = create_thread(async);
+	if (r < 0)
 		async->running = false;
-	return -r;
+	return r;
 }
 
 void async_stop(struct async *async)

@@ -6,7 +6,9 @@
 #include "devices.h"
 
 #include <semaphore.h>
+#include <signal.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "device/device.h"
 #include "ram.h"
@@ -52,6 +54,23 @@ static void s52_registration_is_queued(void **state)
 		assert_unbind(d, 0, "nd_pmem", "namespace0.0");
 	}
 	assert_show(d, "ndbus0", "wait_probe", "1\n");
+}
+
+/* A program that waits for a signal in one of its threads blocks it in all; the bus thread must not take it. */
+static void signals_are_not_for_the_bus_thread(void **state)
+{
+	const struct timespec at_once = {0};
+	struct devices *d = with_namespace();
+	sigset_t set, old;
+
+	(void)state;
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR2);
+	assert_int_equal(pthread_sigmask(SIG_BLOCK, &set, &old), 0);
+	assert_int_equal(kill(getpid(), SIGUSR2), 0);
+	assert_show(d, "ndbus0", "wait_probe", "1\n");
+	assert_int_equal(sigtimedwait(&set, NULL, &at_once), SIGUSR2);
+	assert_int_equal(pthread_sigmask(SIG_SETMASK, &old, NULL), 0);
 }
 
 static void s53_unregistration_from_a_store_is_queued(void **state)
@@ -696,6 +715,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		device_test(s51_attached_before_it_is_seen),
 		device_test(s52_registration_is_queued),
+		device_test(signals_are_not_for_the_bus_thread),
 		device_test(s53_unregistration_from_a_store_is_queued),
 		device_test(destroy_queued_twice_happens_once),
 		device_test(namespace_is_destroyed_once),
