@@ -2,15 +2,11 @@
 /*
  * untorn mount: the devices of a platform as files, until somebody unmounts them.
  */
-#include <fcntl.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include "nd.h"
-#include "sysfs.h"
+#include "server.h"
 
 static struct {
 	struct platform_options platform;
@@ -24,27 +20,6 @@ static const struct option_row options[] = {
 	 "return as soon as it is mounted; what is wrong before that is said first", 'b'},
 	{NULL},
 };
-
-/* Who reads what the command printed must not wait for the server to end. */
-static void close_output(void)
-{
-	_cleanup_close_ int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-
-	for (int fd = 0; null >= 0 && fd <= 2; fd++)
-		dup2(null, fd);
-}
-
-/* In the background: tell the one who waits that it is mounted. */
-static void tell_mounted(int fd)
-{
-	if (fd < 0)
-		return;
-	fflush(NULL);
-	close_output();
-	if (write(fd, "", 1) != 1)
-		print_note("nobody waits for the mount any more");
-	close(fd);
-}
 
 /* What libfuse would say in words of its own, or not at all. */
 static int check_directory(const char *dir)
@@ -63,52 +38,29 @@ static int check_directory(const char *dir)
 	return r;
 }
 
-static int serve(const struct command *command, const char *dir, int ready_fd)
+/* Nobody's terminal. */
+static void begin_session(void *arg)
 {
-	_cleanup_machine_ struct machine machine = {.platform = NULL};
-	struct sysfs_options mount = {.others = geteuid() == 0, .outside_sys = -1, .outside_dev = -1};
-	struct sysfs *sysfs;
-	int r;
-
-	if (check_directory(dir) < 0 || check_fuse() < 0)
-		return CLI_FAILED;
-	r = machine_open(&machine, command, &opt.platform, opt.read_only ? UNTORN_BUS_READ_ONLY : 0);
-	if (r < 0)
-		return r;
-	r = sysfs_mount(machine.bus, dir, &mount, &sysfs);
-	if (r < 0) {
-		print_error("%s: cannot mount there: %s", dir, system_strerror(r));
-		return CLI_FAILED;
-	}
-	tell_mounted(ready_fd);
-	r = sysfs_serve(sysfs);
-	if (r < 0)
-		print_error("%s: the file system ended: %s", dir, system_strerror(r));
-	sysfs_unmount(sysfs);
-	return machine_close(&machine) < 0 || r < 0 ? CLI_FAILED : CLI_OK;
+	(void)arg;
+	setsid();
 }
 
-/* The server is a child; what it says before it has mounted is ours. */
-static int serve_in_background(const struct command *command, const char *dir)
+static int serve(const struct command *command, const char *dir)
 {
-	int fds[2], status;
-	char byte;
+	const struct server server = {
+		.command = command,
+		.platform = &opt.platform,
+		.dir = dir,
+		.mount = {.others = geteuid() == 0, .outside_sys = -1, .outside_dev = -1},
+		.read_only = opt.read_only,
+		.quiet = opt.background,
+		.begin = begin_session,
+	};
 	pid_t pid;
 
-	if (pipe2(fds, O_CLOEXEC) < 0 || (pid = fork()) < 0) {
-		print_error("cannot start the server: %s", system_strerror(-errno));
+	if (check_directory(dir) < 0)
 		return CLI_FAILED;
-	}
-	if (pid == 0) {
-		close(fds[0]);
-		setsid();
-		return serve(command, dir, fds[1]);
-	}
-	close(fds[1]);
-	if (read(fds[0], &byte, 1) == 1)
-		return CLI_OK;
-	return waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 2 ? CLI_USAGE
-												: CLI_FAILED;
+	return opt.background ? server_start(&server, &pid) : server_run(&server);
 }
 
 static int run(const struct command *command, int nargs, char **args)
@@ -117,7 +69,7 @@ static int run(const struct command *command, int nargs, char **args)
 		return usage_error(command, "the platform is given twice: '%s', and by an option", args[0]);
 	if (nargs == 2)
 		opt.platform.file = args[0];
-	return opt.background ? serve_in_background(command, args[nargs - 1]) : serve(command, args[nargs - 1], -1);
+	return serve(command, args[nargs - 1]);
 }
 
 const struct command cmd_mount = {

@@ -19,8 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "nd.h"
-#include "sysfs.h"
+#include "server.h"
 
 static struct {
 	struct platform_options platform;
@@ -98,7 +97,7 @@ static int enter_namespaces(void)
 
 struct sandbox {
 	char *dir;
-	pid_t server;
+	pid_t self, server;
 	sigset_t outside; /* signals that were blocked when we were called, as they are for our children */
 };
 
@@ -120,7 +119,7 @@ static int bind_mount(const char *source, const char *target)
 	return -EPERM;
 }
 
-/* Make the folder with what the machine has in /sys and /dev. */
+/* Make the private folder. */
 static int make_dir(struct sandbox *sandbox)
 {
 	static const char *const names[] = {"sys", "dev", "mnt"};
@@ -141,14 +140,23 @@ static int make_dir(struct sandbox *sandbox)
 		return -EPERM;
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(names) && r == 0; i++) {
-		_cleanup_free_ char *path = path_in(sandbox, names[i]), *source = NULL;
+		_cleanup_free_ char *path = path_in(sandbox, names[i]);
 
-		if (mkdir(path, 0755) < 0 || asprintf(&source, "/%s", names[i]) < 0)
-			r = -EPERM;
-		else if (strcmp(names[i], "mnt") != 0)
-			r = bind_mount(source, path);
+		if (mkdir(path, 0755) < 0) {
+			r = -errno;
+			print_error("%s: cannot be made: %s", path, system_strerror(r));
+		}
 	}
 	return r;
+}
+
+/* Keep what the machine has in /sys and /dev. */
+static int keep_outside(struct sandbox *sandbox)
+{
+	_cleanup_free_ char *sys = path_in(sandbox, "sys"), *dev = path_in(sandbox, "dev");
+	int r = bind_mount("/sys", sys);
+
+	return r < 0 ? r : bind_mount("/dev", dev);
 }
 
 static void remove_dir(struct sandbox *sandbox)
@@ -162,61 +170,35 @@ static void remove_dir(struct sandbox *sandbox)
 
 /* ------------------------------------------------------------------- the server ----------------------------------- */
 
-/* In the child, until SIGTERM. Its exit status. */
-static int serve(const struct command *command, const struct sandbox *sandbox, int ready_fd)
+/* If we are killed it ends as if we had told it, and it is not in the way of a ^C for the command. */
+static void begin_server(void *arg)
 {
-	_cleanup_machine_ struct machine machine = {.platform = NULL};
-	_cleanup_free_ char *mnt = path_in(sandbox, "mnt"), *sys = path_in(sandbox, "sys");
-	_cleanup_free_ char *dev = path_in(sandbox, "dev");
-	_cleanup_close_ int sys_fd = open(sys, O_PATH | O_CLOEXEC), dev_fd = open(dev, O_PATH | O_CLOEXEC);
-	struct sysfs_options mount = {.outside_sys = sys_fd, .outside_dev = dev_fd, .outside = sandbox->dir};
-	struct sysfs *sysfs;
-	int r;
+	const struct sandbox *sandbox = arg;
 
-	if (check_fuse() < 0)
-		return CLI_FAILED;
-	r = machine_open(&machine, command, &opt.platform, opt.read_only ? UNTORN_BUS_READ_ONLY : 0);
-	if (r < 0)
-		return r;
-	r = sysfs_mount(machine.bus, mnt, &mount, &sysfs);
-	if (r < 0) {
-		print_error("cannot mount a FUSE file system: %s", system_strerror(r));
-		return CLI_FAILED;
-	}
-	if (write(ready_fd, "", 1) != 1)
-		r = -EPIPE;
-	close(ready_fd);
-	if (r == 0)
-		r = sysfs_serve(sysfs);
-	sysfs_unmount(sysfs);
-	return machine_close(&machine) < 0 || r < 0 ? CLI_FAILED : CLI_OK;
+	sigprocmask(SIG_SETMASK, &sandbox->outside, NULL);
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	setpgid(0, 0);
+	if (getppid() != sandbox->self)
+		exit(EXIT_FAILURE);
 }
 
 /* Ready when it returns 0; else a sentence has been printed. */
 static int start_server(const struct command *command, struct sandbox *sandbox)
 {
-	pid_t parent = getpid();
-	int fds[2];
-	char byte;
+	_cleanup_free_ char *mnt = path_in(sandbox, "mnt"), *sys = path_in(sandbox, "sys");
+	_cleanup_free_ char *dev = path_in(sandbox, "dev");
+	_cleanup_close_ int sys_fd = open(sys, O_PATH | O_CLOEXEC), dev_fd = open(dev, O_PATH | O_CLOEXEC);
+	const struct server server = {
+		.command = command,
+		.platform = &opt.platform,
+		.dir = mnt,
+		.mount = {.outside_sys = sys_fd, .outside_dev = dev_fd, .outside = sandbox->dir},
+		.read_only = opt.read_only,
+		.begin = begin_server,
+		.arg = sandbox,
+	};
 
-	if (pipe2(fds, O_CLOEXEC) < 0 || (sandbox->server = fork()) < 0) {
-		print_error("cannot start the server: %s", system_strerror(-errno));
-		return -EPERM;
-	}
-	if (sandbox->server == 0) {
-		close(fds[0]);
-		sigprocmask(SIG_SETMASK, &sandbox->outside, NULL);
-		/* If we are killed it ends as if we had told it, and is not in the way of a ^C for the command. */
-		prctl(PR_SET_PDEATHSIG, SIGTERM);
-		setpgid(0, 0);
-		exit(getppid() == parent && serve(command, sandbox, fds[1]) == 0 ? EXIT_SUCCESS : EXIT_FAILURE);
-	}
-	close(fds[1]);
-	if (read(fds[0], &byte, 1) == 1)
-		return 0;
-	waitpid(sandbox->server, NULL, 0);
-	sandbox->server = 0;
-	return -EIO;
+	return server_start(&server, &sandbox->server);
 }
 
 /* -EIO: it could not make everything durable; it has said why, unless it was killed. */
@@ -415,7 +397,7 @@ static int join(char **args)
 
 static int run_in_sandbox(const struct command *command, char **args)
 {
-	struct sandbox sandbox = {.dir = NULL};
+	struct sandbox sandbox = {.self = getpid()};
 	int r = check_preload(), status = CLI_FAILED;
 
 	sigprocmask(SIG_BLOCK, passed_on(), &sandbox.outside);
@@ -423,6 +405,8 @@ static int run_in_sandbox(const struct command *command, char **args)
 		r = enter_namespaces();
 	if (r == 0)
 		r = make_dir(&sandbox);
+	if (r == 0)
+		r = keep_outside(&sandbox);
 	if (r == 0)
 		r = start_server(command, &sandbox);
 	if (r == 0)

@@ -53,9 +53,6 @@ int machine_open(struct machine *machine, const struct command *command, const s
 int machine_open_silently(struct machine *machine, const struct command *command,
 			  const struct platform_options *options, unsigned flags);
 
-/* Whether this process can serve files with FUSE. Returns 0, or a negative errno after a sentence. */
-int check_fuse(void);
-
 /* Take it down. Returns 0, or a negative errno after a sentence: the last writes may not be durable. */
 int machine_close(struct machine *machine);
 

@@ -3,7 +3,6 @@
  * From --nvdimm and --platform to devices that are up, and down again.
  */
 #include <string.h>
-#include <unistd.h>
 
 #include "nd.h"
 
@@ -119,21 +118,6 @@ int machine_open(struct machine *machine, const struct command *command, const s
 
 	if (r == 0)
 		print_problems(machine);
-	return r;
-}
-
-int check_fuse(void)
-{
-	int r;
-
-	if (access("/dev/fuse", R_OK | W_OK) == 0)
-		return 0;
-	r = -errno;
-	if (r == -ENOENT)
-		print_error("/dev/fuse is missing: load the kernel's module fuse, or give it to the container "
-			    "(--device /dev/fuse)");
-	else
-		print_error("/dev/fuse: no access: %s", system_strerror(r));
 	return r;
 }
 

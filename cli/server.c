@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "server.h"
+
+/* libfuse would say it in words of its own. */
+static int check_fuse(void)
+{
+	int r;
+
+	if (access("/dev/fuse", R_OK | W_OK) == 0)
+		return 0;
+	r = -errno;
+	if (r == -ENOENT)
+		print_error("/dev/fuse is missing: load the kernel's module fuse, or give it to the container "
+			    "(--device /dev/fuse)");
+	else
+		print_error("/dev/fuse: no access: %s", system_strerror(r));
+	return r;
+}
+
+/* Who reads what the command printed must not wait for the server to end. */
+static void let_go_of_output(void)
+{
+	_cleanup_close_ int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	fflush(NULL);
+	for (int fd = 0; null >= 0 && fd <= 2; fd++)
+		dup2(null, fd);
+}
+
+/* It is mounted: tell the process that waits for it, if there is one. */
+static int tell_ready(const struct server *server, int ready_fd)
+{
+	int r = 0;
+
+	if (server->quiet)
+		let_go_of_output();
+	if (ready_fd >= 0) {
+		if (write(ready_fd, "", 1) != 1)
+			r = -EPIPE;
+		close(ready_fd);
+	}
+	return r;
+}
+
+static int serve(const struct server *server, int ready_fd)
+{
+	_cleanup_machine_ struct machine machine = {.platform = NULL};
+	struct sysfs *sysfs;
+	int r;
+
+	if (check_fuse() < 0)
+		return CLI_FAILED;
+	signal(SIGPIPE, SIG_IGN); /* a sentence that nobody reads is no reason to leave a lane pending */
+	r = machine_open(&machine, server->command, server->platform,
+			 server->read_only ? UNTORN_BUS_READ_ONLY : 0);
+	if (r < 0)
+		return r;
+	r = sysfs_mount(machine.bus, server->dir, &server->mount, &sysfs);
+	if (r < 0) {
+		print_error("%s: cannot mount a FUSE file system there: %s", server->dir, system_strerror(r));
+		return CLI_FAILED;
+	}
+	r = tell_ready(server, ready_fd);
+	if (r == 0)
+		r = sysfs_serve(sysfs);
+	if (r < 0)
+		print_error("%s: the file system ended: %s", server->dir, system_strerror(r));
+	sysfs_unmount(sysfs);
+	return machine_close(&machine) < 0 || r < 0 ? CLI_FAILED : CLI_OK;
+}
+
+int server_run(const struct server *server)
+{
+	return serve(server, -1);
+}
+
+enum { STATUS_FAILED = 1, STATUS_USAGE };
+
+_Noreturn static void run_child(const struct server *server, int ready_fd)
+{
+	int r;
+
+	if (server->begin)
+		server->begin(server->arg);
+	r = serve(server, ready_fd);
+	exit(r == CLI_OK ? EXIT_SUCCESS : r == CLI_USAGE ? STATUS_USAGE : STATUS_FAILED);
+}
+
+int server_start(const struct server *server, pid_t *ret_pid)
+{
+	int fds[2], status;
+	char byte;
+	pid_t pid;
+
+	if (pipe2(fds, O_CLOEXEC) < 0 || (pid = fork()) < 0) {
+		print_error("cannot start the server: %s", system_strerror(-errno));
+		return CLI_FAILED;
+	}
+	if (pid == 0) {
+		close(fds[0]);
+		run_child(server, fds[1]);
+	}
+	close(fds[1]);
+	if (read(fds[0], &byte, 1) == 1) {
+		close(fds[0]);
+		*ret_pid = pid;
+		return CLI_OK;
+	}
+	close(fds[0]);
+	if (waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == STATUS_USAGE)
+		return CLI_USAGE;
+	return CLI_FAILED;
+}
