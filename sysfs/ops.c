@@ -521,7 +521,10 @@ int sysfs_mount(struct untorn_bus *bus, const char *dir, const struct sysfs_opti
 		return -ENOMEM;
 	sysfs->tree = (struct tree){bus, options->outside_sys, options->outside_dev, options->outside};
 	pthread_mutex_init(&sysfs->lock, NULL);
+	sysfs->dir = strdup(dir);
 	r = table_init(&sysfs->table);
+	if (r == 0 && !sysfs->dir)
+		r = -ENOMEM;
 	if (r == 0)
 		r = -pthread_key_create(&sysfs->buffer, free);
 	sysfs->has_buffer = r == 0;
@@ -532,22 +535,6 @@ int sysfs_mount(struct untorn_bus *bus, const char *dir, const struct sysfs_opti
 	else
 		*ret_sysfs = sysfs;
 	return r;
-}
-
-int sysfs_serve(struct sysfs *sysfs)
-{
-	struct fuse_loop_config *config = fuse_loop_cfg_create();
-	int r;
-
-	if (!config)
-		return -ENOMEM;
-	r = fuse_set_signal_handlers(sysfs->session);
-	if (r == 0) {
-		r = fuse_session_loop_mt(sysfs->session, config);
-		fuse_remove_signal_handlers(sysfs->session);
-	}
-	fuse_loop_cfg_destroy(config);
-	return r < 0 ? -EIO : 0; /* more than 0: a signal ended it */
 }
 
 void sysfs_unmount(struct sysfs *sysfs)
@@ -563,5 +550,6 @@ void sysfs_unmount(struct sysfs *sysfs)
 	}
 	table_done(&sysfs->table);
 	pthread_mutex_destroy(&sysfs->lock);
+	free(sysfs->dir);
 	free(sysfs);
 }

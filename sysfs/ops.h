@@ -15,6 +15,7 @@ struct sysfs {
 	struct tree tree;
 	struct table table;
 	struct fuse_session *session;
+	char *dir; /* where it is mounted */
 	bool is_mounted;
 	pthread_mutex_t lock;    /* of disks */
 	struct open_disk *disks; /* those that are open */

@@ -23,7 +23,10 @@ struct sysfs_options {
  */
 int sysfs_mount(struct untorn_bus *bus, const char *dir, const struct sysfs_options *options, struct sysfs **ret_sysfs);
 
-/* Answer requests until it is unmounted from outside, or SIGINT, SIGTERM or SIGHUP comes. 0 or a negative errno. */
+/*
+ * Answer requests until it is unmounted from outside, or SIGINT, SIGTERM or SIGHUP comes, unless that is ignored. On a signal
+ * what programs stored in mappings is taken in first. SIGUSR1 is used meanwhile. 0, -ENOMEM, or -EIO: not all was taken in.
+ */
 int sysfs_serve(struct sysfs *sysfs);
 
 /* Unmount if it still is, and close all that is open. */

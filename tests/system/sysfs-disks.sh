@@ -141,13 +141,19 @@ calls "$raw" both # stored through a mapping and never synchronised: the end of 
 told 0 map 65536
 told 0 poke 12000 77
 close_file
-calls_in=${calls_before[0]} calls_out=${calls_before[1]} calls_pid=${calls_before[2]}
 cp "$raw" raw
 cmp -s -n 65536 raw copy-pmem0.2 && fail "the mapping had no effect"
+calls "$raw" both # and through one that outlives the server
+told 0 map 65536
+told 0 poke 40000 78
 stop_mount
-ask get 0 10
-assert_match "a call on a file whose server has ended" "$answer" "^(ENOTCONN|ECONNABORTED|EIO)$"
-close_file
+for _ in 1 2; do
+	ask get 0 10
+	assert_match "a call on a file whose server has ended" "$answer" "^(ENOTCONN|ECONNABORTED|EIO)$"
+	close_file
+	calls_in=${calls_before[0]} calls_out=${calls_before[1]} calls_pid=${calls_before[2]}
+done
+printf N | dd of=raw bs=1 seek=40000 conv=notrunc status=none
 
 checked() {
 	run_status 0 untorn check-labels nmem0 "${dimm[@]}"

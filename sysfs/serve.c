@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Serving, until the file system is unmounted or a signal asks for the end.
+ *
+ * What programs stored in mappings of raw disks and never synchronised is in the kernel's cache only, and the kernel hands it
+ * over when a file is synchronised, not when the connection ends. So a signal is taken by a thread that first synchronises
+ * every file in dev, while the others go on answering.
+ */
+#include "ops.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/bits.h"
+#include "base/cleanup.h"
+
+#define WAKE SIGUSR1 /* among our own threads */
+
+struct ender {
+	struct sysfs *sysfs;
+	sigset_t signals; /* that ask for the end, and WAKE */
+	pthread_t server; /* the thread in libfuse's loop */
+	sem_t loop_left;  /* posted when that loop is */
+	atomic_bool is_over;
+	int r; /* of the synchronising */
+};
+
+/* Of disks that vanish meanwhile nothing is left to synchronise. */
+static int sync_files(const char *mount_dir)
+{
+	_cleanup_free_ char *path = NULL;
+	struct dirent *entry;
+	int r = 0;
+	DIR *dir;
+
+	if (asprintf(&path, "%s/dev", mount_dir) < 0)
+		return -ENOMEM;
+	dir = opendir(path);
+	while (dir && (entry = readdir(dir))) {
+		_cleanup_close_ int fd = entry->d_type == DT_REG
+						 ? openat(dirfd(dir), entry->d_name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC)
+						 : -1;
+
+		if (fd >= 0 && fsync(fd) < 0 && errno != ENXIO)
+			r = -errno;
+	}
+	if (dir)
+		closedir(dir);
+	return r;
+}
+
+/* Get the server out of libfuse's loop, which looks whether it should end whenever a signal interrupts its waiting. */
+static void end_loop(struct ender *ender)
+{
+	struct timespec soon;
+
+	fuse_session_exit(ender->sysfs->session);
+	do {
+		pthread_kill(ender->server, WAKE);
+		clock_gettime(CLOCK_REALTIME, &soon);
+		soon.tv_sec++;
+	} while (sem_timedwait(&ender->loop_left, &soon) < 0);
+}
+
+static void *wait_for_signal(void *arg)
+{
+	struct ender *ender = arg;
+	int signal;
+
+	do {
+		if (ender->is_over)
+			return NULL;
+	} while (sigwait(&ender->signals, &signal) != 0 || signal == WAKE);
+	ender->r = sync_files(ender->sysfs->dir);
+	end_loop(ender);
+	return NULL;
+}
+
+static void do_nothing(int signal)
+{
+	(void)signal;
+}
+
+/* Who called us may have chosen to ignore some (nohup). */
+static void choose_signals(sigset_t *ret)
+{
+	static const int signals[] = {SIGHUP, SIGINT, SIGTERM};
+	struct sigaction action;
+
+	sigemptyset(ret);
+	sigaddset(ret, WAKE);
+	for (size_t i = 0; i < ARRAY_SIZE(signals); i++) {
+		if (sigaction(signals[i], NULL, &action) == 0 && action.sa_handler != SIG_IGN)
+			sigaddset(ret, signals[i]);
+	}
+}
+
+static int run_loop(struct sysfs *sysfs)
+{
+	struct fuse_loop_config *config = fuse_loop_cfg_create();
+	int r = config ? fuse_session_loop_mt(sysfs->session, config) : -ENOMEM;
+
+	if (config)
+		fuse_loop_cfg_destroy(config);
+	return r < 0 ? -EIO : 0;
+}
+
+/* The signals are blocked: the ender starts so, and for us only WAKE is not. */
+static int serve_until_end(struct ender *ender)
+{
+	sigset_t wake;
+	pthread_t thread;
+	int r = -pthread_create(&thread, NULL, wait_for_signal, ender);
+
+	if (r < 0)
+		return r;
+	sigemptyset(&wake);
+	sigaddset(&wake, WAKE);
+	pthread_sigmask(SIG_UNBLOCK, &wake, NULL);
+	r = run_loop(ender->sysfs);
+	ender->is_over = true;
+	sem_post(&ender->loop_left);
+	pthread_kill(thread, WAKE);
+	pthread_join(thread, NULL);
+	return r < 0 ? r : ender->r;
+}
+
+int sysfs_serve(struct sysfs *sysfs)
+{
+	struct sigaction wake = {.sa_handler = do_nothing}, old_wake;
+	struct ender ender = {.sysfs = sysfs, .server = pthread_self()};
+	sigset_t old_mask;
+	int r;
+
+	choose_signals(&ender.signals);
+	sem_init(&ender.loop_left, 0, 0);
+	sigaction(WAKE, &wake, &old_wake);
+	pthread_sigmask(SIG_BLOCK, &ender.signals, &old_mask);
+	r = serve_until_end(&ender);
+	pthread_sigmask(SIG_SETMASK, &old_mask, NULL);
+	sigaction(WAKE, &old_wake, NULL);
+	sem_destroy(&ender.loop_left);
+	return r;
+}
