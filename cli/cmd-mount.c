@@ -83,7 +83,7 @@ const struct command cmd_mount = {
 		       "Unmount with fusermount3 -u DIR or umount DIR, or end the command with SIGTERM: all is\n"
 		       "then durable, and no lane is pending.\n",
 	.options = options,
-	.examples = "  untorn mount --nvdimm mem-path=nv0.img,label-size=128K /mnt/nv --background\n"
+	.examples = "  untorn mount --nvdimm mem-path=nv0.img,size=128M,label-size=128K /mnt/nv --background\n"
 		    "  cat /mnt/nv/sys/bus/nd/devices/region0/available_size\n"
 		    "  losetup --find --show /mnt/nv/dev/pmem0s\n"
 		    "  fusermount3 -u /mnt/nv\n",

@@ -466,9 +466,9 @@ const struct command cmd_sandbox = {
 		       "kernel modules or root. What they leave is in the images when the command has ended.\n"
 		       "\n" STATUS_TEXT,
 	.options = sandbox_options,
-	.examples = "  untorn sandbox --nvdimm mem-path=nv0.img,label-size=128K -- ndctl list -BDRN\n"
-		    "  untorn sandbox --platform two.json --pid-file sb.pid -- sleep infinity &\n"
-		    "  untorn sandbox --join sb.pid -- ndctl create-namespace -m sector\n",
+	.examples = "  untorn sandbox --nvdimm mem-path=nv0.img -- ndctl list -BDRN\n"
+		    "  untorn sandbox --nvdimm mem-path=nv0.img --pid-file sb.pid -- sleep infinity &\n"
+		    "  untorn sandbox --join sb.pid -- ndctl create-namespace -m sector -s 64M\n",
 	.max_args = -1,
 	.failure_status = 125,
 	.usage_status = 125,
@@ -482,8 +482,9 @@ const struct command cmd_ndctl = {
 	.description = "Run ndctl, as it is installed, in a sandbox: see untorn sandbox.\n"
 		       "\n" STATUS_TEXT,
 	.options = ndctl_options,
-	.examples = "  untorn ndctl --nvdimm mem-path=nv0.img,label-size=128K -- list -BDRNiu\n"
-		    "  untorn ndctl --nvdimm mem-path=nv0.img,label-size=128K -- create-namespace -m sector -s 64M\n",
+	.examples = "  untorn init-labels all --nvdimm mem-path=nv0.img,size=128M,label-size=128K\n"
+		    "  untorn ndctl --nvdimm mem-path=nv0.img -- create-namespace -m sector -s 64M\n"
+		    "  untorn ndctl --nvdimm mem-path=nv0.img -- list -BDRNiu\n",
 	.max_args = -1,
 	.failure_status = 125,
 	.usage_status = 125,

@@ -57,7 +57,7 @@ static int serve(const struct server *server, int ready_fd)
 		return CLI_FAILED;
 	signal(SIGPIPE, SIG_IGN); /* a sentence that nobody reads is no reason to leave a lane pending */
 	r = machine_open(&machine, server->command, server->platform,
-			 server->read_only ? UNTORN_BUS_READ_ONLY : 0);
+			 server->read_only ? UNTORN_BUS_READ_ONLY : UNTORN_BUS_CREATE);
 	if (r < 0)
 		return r;
 	r = sysfs_mount(machine.bus, server->dir, &server->mount, &sysfs);

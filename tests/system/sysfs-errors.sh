@@ -26,6 +26,17 @@ UNTORN_PRELOAD=/nothing.so assert_refused 125 "^untorn: /nothing\.so: .*UNTORN_P
 	untorn sandbox --nvdimm $nvdimm -- true
 assert_refused 125 "^untorn: no/pid: cannot be written" untorn sandbox --nvdimm $nvdimm --pid-file no/pid -- true
 
+# A file that is missing is made when its size is told, and stays only when the mount comes to be.
+new=mem-path=new.img,size=64M,label-size=128K
+assert_refused 1 "new\.img: there is no such file; give its size" untorn mount --nvdimm mem-path=new.img dir
+assert_refused 1 "new\.img: there is no such file" untorn mount --nvdimm $new dir --read-only
+assert_refused 1 "missing: cannot mount there" untorn mount --nvdimm $new missing
+assert_refused 1 "nothing\.img: there is no such file" untorn mount --nvdimm $new --nvdimm mem-path=nothing.img dir
+assert_refused 125 "nothing\.img: there is no such file" untorn sandbox --nvdimm $new --nvdimm mem-path=nothing.img -- true
+assert_missing new.img
+run_status 0 untorn ndctl --nvdimm $new -- list -N
+assert_equal "size of the new file" "$(size_of new.img)" $((64 << 20))
+
 # A platform that is in use is not shown a second time. The server in the background does not keep the pipe open.
 mkfifo output
 timeout 60 cat output >read-to-end &
