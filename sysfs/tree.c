@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/bits.h"
@@ -75,7 +76,10 @@ struct walk {
 	int (*add)(void *arg, const char *name, const struct node *node);
 	void *arg;
 	bool found;
-	int r; /* of add */
+	int r; /* of add, or -ENOMEM */
+	/* Of a listing that the machine's entries follow: what was added, as those with the same name stay hidden. */
+	char **names;
+	size_t nname;
 };
 
 static bool is_done(const struct walk *walk)
@@ -88,12 +92,36 @@ static bool is_wanted(const struct walk *walk, const char *name)
 	return !is_done(walk) && (!walk->wanted || strcmp(walk->wanted, name) == 0);
 }
 
+/* The directory of the machine that the entries of dir are mixed with; -1: none. */
+static int outside_of(const struct tree *tree, const struct node *dir)
+{
+	if (dir->kind != NODE_DIR || dirs[dir->number].is_ours)
+		return -1;
+	return dir->number == DIR_DEV ? tree->outside_dev : tree->outside_sys;
+}
+
+static int remember_name(struct walk *walk, const char *name)
+{
+	char **names = reallocarray(walk->names, walk->nname + 1, sizeof(*names));
+
+	if (!names)
+		return -ENOMEM;
+	walk->names = names;
+	names[walk->nname] = strdup(name);
+	if (!names[walk->nname])
+		return -ENOMEM;
+	walk->nname++;
+	return 0;
+}
+
 static void add_node(struct walk *walk, const char *name, const struct node *node)
 {
 	if (!is_wanted(walk, name))
 		return;
 	walk->found = walk->wanted;
 	walk->r = walk->add(walk->arg, name, node);
+	if (walk->r == 0 && !walk->wanted && node->kind != NODE_OUTSIDE && outside_of(walk->tree, walk->dir) >= 0)
+		walk->r = remember_name(walk, name);
 }
 
 static void add(struct walk *walk, const char *name, enum node_kind kind, const char *device, const char *own_name)
@@ -339,45 +367,49 @@ static void add_outside(struct walk *walk, const char *top, const char *path, co
 		add(walk, name, NODE_OUTSIDE, "", target);
 }
 
-/* Ours come first. In a listing, those that have our names are left out. */
-static bool is_our_entry(const struct walk *walk, const char *name)
+static int compare_names(const void *a, const void *b)
 {
-	struct node node;
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
 
-	struct tree inside = *walk->tree;
+/* Ours come first: what has a name of ours is left out. */
+static void list_outside(struct walk *walk, DIR *dir, const char *top, const char *path)
+{
+	struct dirent *entry;
 
-	inside.outside_sys = inside.outside_dev = -1;
-	return tree_lookup(&inside, walk->dir, name, &node) == 0;
+	qsort(walk->names, walk->nname, sizeof(*walk->names), compare_names);
+	while (!is_done(walk) && (entry = readdir(dir))) {
+		const char *name = entry->d_name;
+
+		if (!bsearch(&name, walk->names, walk->nname, sizeof(*walk->names), compare_names))
+			add_outside(walk, top, path, name);
+	}
 }
 
 static void walk_outside(struct walk *walk)
 {
-	unsigned number = walk->dir->number;
-	bool is_dev = number == DIR_DEV;
-	int top = is_dev ? walk->tree->outside_dev : walk->tree->outside_sys, fd;
-	const char *path = dirs[number].path;
-	struct dirent *entry;
+	int outside = outside_of(walk->tree, walk->dir);
+	const char *top = walk->dir->number == DIR_DEV ? "dev" : "sys", *path = dirs[walk->dir->number].path;
+	_cleanup_close_ int fd = -1;
 	struct stat st;
 	DIR *dir;
 
-	if (top < 0 || dirs[number].is_ours || is_done(walk))
+	if (outside < 0 || is_done(walk))
 		return;
-	fd = openat(top, *path ? path : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	fd = openat(outside, *path ? path : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return;
 	if (walk->wanted) {
 		if (fstatat(fd, walk->wanted, &st, AT_SYMLINK_NOFOLLOW) == 0)
-			add_outside(walk, is_dev ? "dev" : "sys", path, walk->wanted);
-		close(fd);
+			add_outside(walk, top, path, walk->wanted);
 		return;
 	}
 	dir = fdopendir(fd);
-	while (dir && !is_done(walk) && (entry = readdir(dir))) {
-		if (!is_our_entry(walk, entry->d_name))
-			add_outside(walk, is_dev ? "dev" : "sys", path, entry->d_name);
-	}
-	if (dir)
-		closedir(dir);
+	if (!dir)
+		return;
+	fd = -1;
+	list_outside(walk, dir, top, path);
+	closedir(dir);
 }
 
 /* ------------------------------------------------------------------- contents --------------------------------------------- */
@@ -601,6 +633,9 @@ int tree_list(const struct tree *tree, const struct node *dir,
 	struct walk walk = {.tree = tree, .dir = dir, .add = add_fn, .arg = arg};
 	int r = run_walk(&walk);
 
+	for (size_t i = 0; i < walk.nname; i++)
+		free(walk.names[i]);
+	free(walk.names);
 	return r < 0 ? r : walk.r;
 }
 

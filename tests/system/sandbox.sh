@@ -47,6 +47,17 @@ assert_match "devices" "$out" "namespace0.0"
 run_status 3 untorn sandbox "${a[@]}" --read-only -- sh -c 'cat /sys/bus/nd/devices/region0/read_only; dd if=/dev/zero count=1 status=none of=/dev/pmem0 2>/dev/null || exit 3'
 assert_equal "read_only" "$out" 1
 
+# A sandbox in a sandbox has the inner devices. No folder has two entries of one name, whatever shows through.
+truncate -s 48M inner.img
+cat >twice <<'SCRIPT'
+for dir in /dev /sys /sys/block /sys/bus /sys/class /sys/class/block /sys/dev /sys/dev/block /sys/dev/char /sys/devices; do
+	ls -U "$dir" | sort | uniq -d
+done
+cat /sys/bus/nd/devices/region0/size
+SCRIPT
+run_status 0 untorn sandbox "${a[@]}" -- untorn sandbox --nvdimm mem-path=inner.img -- sh twice
+assert_equal "twice in a folder; size of the inner region" "$out" $((48 << 20))
+
 # Its folder is gone, wherever it was; what is in this one is from us.
 assert_equal "left behind" "$(ls run)" ""
 run_status 0 env -u XDG_RUNTIME_DIR "$(command -v untorn)" sandbox "${a[@]}" -- readlink /dev/null
