@@ -3,7 +3,7 @@
  * The files of disks. A write goes to the disk as it comes, and a sector of a btt disk is old or new, whatever happens.
  *
  * Files of btt disks are not cached: what a program writes has reached the volume when write() returns, and is durable
- * after fsync(), or at once with O_SYNC or O_DSYNC. Files of raw disks go through the page cache, because programs map
+ * after fsync(), or at once with O_SYNC or O_DSYNC. Writers of one file do not wait for each other (Linux 6.3 and later). Files of raw disks go through the page cache, because programs map
  * them shared (ndctl check-namespace does). The cache is written through, and the disk below is durable with each write, so
  * only what was stored in a mapping waits for fsync(). O_DIRECT goes past the cache.
  *
@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/falloc.h>
+#include <linux/fuse.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -46,6 +47,15 @@ static int open_by_name(struct sysfs *sysfs, const struct node *node, struct ope
 	return 0;
 }
 
+/* As fuse_reply_open() does, which in libfuse 3.14 cannot say that writers need not wait for each other. */
+static int reply_open_btt(fuse_req_t req, const struct fuse_file_info *info)
+{
+	struct fuse_open_out open = {.fh = info->fh, .open_flags = FOPEN_DIRECT_IO | FOPEN_PARALLEL_DIRECT_WRITES};
+	const struct iovec iov = {.iov_base = &open, .iov_len = sizeof(open)};
+
+	return fuse_reply_iov(req, &iov, 1);
+}
+
 void disk_open(struct sysfs *sysfs, fuse_req_t req, const struct node *node, struct fuse_file_info *info)
 {
 	struct open_disk *open = calloc(1, sizeof(*open));
@@ -62,7 +72,6 @@ void disk_open(struct sysfs *sysfs, fuse_req_t req, const struct node *node, str
 	}
 	open->flags = info->flags & O_DSYNC ? UNTORN_BTT_DURABLE : 0;
 	info->fh = (uint64_t)(uintptr_t)open;
-	info->direct_io = open->info.is_btt;
 	pthread_mutex_lock(&sysfs->lock);
 	open->next = sysfs->disks;
 	open->prev = &sysfs->disks;
@@ -71,7 +80,8 @@ void disk_open(struct sysfs *sysfs, fuse_req_t req, const struct node *node, str
 	sysfs->disks = open;
 	pthread_mutex_unlock(&sysfs->lock);
 	/* The program that asked may be gone: then nobody will release it. */
-	if (fuse_reply_open(req, info) == -ENOENT)
+	r = open->info.is_btt ? reply_open_btt(req, info) : fuse_reply_open(req, info);
+	if (r == -ENOENT)
 		disk_release(sysfs, info);
 }
 
