@@ -3,8 +3,9 @@
  * The calls of the kernel, translated: a number is a node (table.h), a node is a place among the devices (tree.h).
  *
  * libfuse answers with several threads. Nothing is shared between calls but the table and the list of open disks, each with
- * its lock, which is never held during a call into the library. Nothing that can change is cached by the kernel: links
- * and directories come and go between two looks of one program. A store may wait for probes; other threads go on.
+ * its lock, which is never held during a call into the library. The kernel caches nothing that can change: links
+ * and directories come and go between two looks of one program. What cannot change it keeps, as each request is a visit of
+ * another process. A store may wait for probes; other threads go on.
  */
 #include "ops.h"
 
@@ -18,7 +19,7 @@
 #include "base/bits.h"
 #include "base/cleanup.h"
 
-#define FOREVER 3600.0 /* seconds for which what never changes need not be asked again */
+#define FOREVER 3600.0 /* seconds for which what cannot change need not be asked again */
 
 static struct sysfs *sysfs_of(fuse_req_t req)
 {
@@ -55,7 +56,8 @@ static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 		reply(req, r);
 		return;
 	}
-	entry.entry_timeout = entry.attr_timeout = tree_is_constant(&node) ? FOREVER : 0;
+	entry.entry_timeout = tree_name_is_constant(&sysfs->tree, &node) ? FOREVER : 0;
+	entry.attr_timeout = tree_stat_is_constant(&node) ? FOREVER : 0;
 	if (fuse_reply_entry(req, &entry) < 0)
 		table_forget(&sysfs->table, entry.ino, 1);
 }
@@ -83,7 +85,7 @@ static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *in
 	if (r < 0)
 		reply(req, r);
 	else
-		fuse_reply_attr(req, &st, tree_is_constant(node) ? FOREVER : 0);
+		fuse_reply_attr(req, &st, tree_stat_is_constant(node) ? FOREVER : 0);
 }
 
 /* Truncating does nothing, as to attributes and block devices; owner and permissions stay. */
@@ -460,6 +462,8 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 	conn->max_readahead = DISK_IO_MAX;
 	/* Size and times of files are ours to say. */
 	conn->want &= ~(unsigned)FUSE_CAP_WRITEBACK_CACHE;
+	/* A link that leads elsewhere is another node. */
+	conn->want |= conn->capable & FUSE_CAP_CACHE_SYMLINKS;
 }
 
 static const struct fuse_lowlevel_ops ops = {

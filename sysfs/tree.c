@@ -641,9 +641,39 @@ int tree_list(const struct tree *tree, const struct node *dir,
 
 /* ------------------------------------------------------------------- what a node is --------------------------------------- */
 
-bool tree_is_constant(const struct node *node)
+bool tree_name_is_constant(const struct tree *tree, const struct node *node)
 {
-	return node->kind == NODE_DIR || node->kind == NODE_DRIVER;
+	_cleanup_device_ struct untorn_device *device = NULL;
+
+	switch (node->kind) {
+	case NODE_DIR:
+	case NODE_DRIVER:
+	case NODE_GROUP:
+	case NODE_ND:
+	case NODE_NDCTL:
+	case NODE_ATTR:
+	case NODE_FILE:
+		return true;
+	case NODE_DEVICE:
+		/* A bus, its dimms and regions stay while it is mounted. */
+		return untorn_bus_find(tree->bus, node->device, &device) == 0 &&
+		       untorn_device_type(device) < UNTORN_DEVICE_NAMESPACE;
+	default:
+		return false;
+	}
+}
+
+bool tree_stat_is_constant(const struct node *node)
+{
+	switch (node->kind) {
+	case NODE_ATTR:
+	case NODE_FILE:
+	case NODE_DISK_FILE:
+	case NODE_LABEL_FILE:
+		return false;
+	default:
+		return true;
+	}
 }
 
 bool tree_is_bus_dir(const struct node *node)

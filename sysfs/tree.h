@@ -72,8 +72,14 @@ int tree_list(const struct tree *tree, const struct node *dir,
 /* Type, permissions, size and number; owner and times stay as they are. */
 int tree_stat(const struct tree *tree, const struct node *node, struct stat *st);
 
-/* Whether the node can never vanish, or become something else. */
-bool tree_is_constant(const struct node *node);
+/*
+ * Whether the name of the node, once found, is right for as long as its directory is there. An attribute that is not shown any more
+ * keeps its name; what is asked of it then is -ENOENT.
+ */
+bool tree_name_is_constant(const struct tree *tree, const struct node *node);
+
+/* Whether tree_stat() never changes, though it may become -ENOENT. */
+bool tree_stat_is_constant(const struct node *node);
 
 /* Whether it is the directory sys/bus/nd. */
 bool tree_is_bus_dir(const struct node *node);

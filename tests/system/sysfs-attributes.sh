@@ -275,6 +275,27 @@ assert_missing "$namespace"
 store ok "$nd/drivers/nd_region/bind" region0
 wait_probe
 
+# Without labels the same name is another kind of namespace: other attributes, other modes. Nobody remembers the old ones.
+labels_are() { # FILE
+	echo region0 >"$nd/drivers/nd_region/unbind"
+	echo nmem0 >"$nd/drivers/nvdimm/unbind"
+	dd if="$1" of="$dir/dev/nmem0" bs=128K count=1 conv=notrunc status=none
+	echo nmem0 >"$nd/drivers/nvdimm/bind"
+	echo region0 >"$nd/drivers/nd_region/bind"
+	wait_probe
+}
+cp "$dir/dev/nmem0" labels
+for _ in 1 2; do
+	check_mode 644 "$namespace/size"
+	check_mode 644 "$namespace/uuid"
+	labels_are /dev/zero
+	check_mode 444 "$namespace/size"
+	assert_missing "$namespace/uuid"
+	opens ENOENT "$namespace/uuid" read
+	assert_no_match "listing" "$(ls "$namespace")" "uuid"
+	labels_are labels
+done
+
 stop_mount
 
 # The same devices without a file system.
