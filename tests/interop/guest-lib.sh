@@ -131,3 +131,16 @@ label_dimm() {
 	try ndctl init-labels -f -V "$2" "$dimm"
 	try ndctl enable-region "region$r"
 }
+
+# rewrite_labels N: the labels of that dimm go into a file, are zeroed and written back, and the dimm is off for a moment.
+rewrite_labels() {
+	r=$(region "$1")
+	IFS=, read -r dimm _ <"/sys/bus/nd/devices/region$r/mapping0"
+	try ndctl read-labels "$dimm" -o /tmp/.labels
+	try ndctl disable-region "region$r"
+	try ndctl zero-labels "$dimm"
+	try ndctl write-labels -i /tmp/.labels "$dimm"
+	try ndctl disable-dimm "$dimm"
+	try ndctl enable-dimm "$dimm"
+	try ndctl enable-region "region$r"
+}

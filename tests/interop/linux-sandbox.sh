@@ -57,6 +57,8 @@ step() {
 		done
 		;;
 	change)
+		rewrite_labels 0
+		rewrite_labels 1
 		destroy s528
 		destroy two
 		create 0 -m sector -l 512 -s 16M -n again
@@ -72,6 +74,8 @@ step() {
 		scribble pmem$(region 2)s
 		;;
 	again)
+		rewrite_labels 0
+		rewrite_labels 1
 		try ndctl check-namespace -f --repair "$(namespace s4096)"
 		destroy again
 		destroy no-three
