@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The gate: closing waits for everybody inside, nobody gets in afterwards, and what the closer does then is never seen by somebody
- * inside. Made for ThreadSanitizer as much as for itself.
+ * inside; pausing likewise, but who comes meanwhile gets in later. Made for ThreadSanitizer as much as for itself.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -153,12 +153,70 @@ static void test_threads(void **state)
 	}
 }
 
+/* Pauses are seen by nobody: who passes finds the thing as it is between them, and is never turned away. */
+static void *pass_pauses(void *arg)
+{
+	struct thread *t = arg;
+	struct shared *s = t->shared;
+
+	for (;;) {
+		struct gate_shard *shard = gate_enter(s->gate);
+
+		if (!shard)
+			return NULL;
+		for (unsigned i = 0; i < LOOKS; i++) {
+			if (*(volatile unsigned *)&s->thing % 2 == 0)
+				atomic_fetch_add(&s->faults, 1);
+		}
+		gate_leave(s->gate, shard);
+		atomic_fetch_add(&s->passed[t->number], 1);
+	}
+}
+
+static void test_pauses(void **state)
+{
+	struct shared s = {.gate = new_gate(), .thing = 1};
+	struct thread threads[THREADS];
+
+	(void)state;
+	for (unsigned i = 0; i < THREADS; i++) {
+		threads[i] = (struct thread){.number = i, .shared = &s};
+		assert_int_equal(pthread_create(&threads[i].id, NULL, pass_pauses, &threads[i]), 0);
+	}
+	for (unsigned round = 0; round < ROUNDS; round++) {
+		unsigned before[THREADS];
+
+		gate_pause(s.gate);
+		s.thing++;
+		for (unsigned i = 0; i < THREADS; i++)
+			before[i] = atomic_load(&s.passed[i]);
+		for (unsigned i = 0; i < LOOKS; i++)
+			sched_yield();
+		/* One may have left the gate and not have counted yet. */
+		for (unsigned i = 0; i < THREADS; i++)
+			assert_in_range(atomic_load(&s.passed[i]), before[i], before[i] + 1);
+		s.thing++;
+		gate_resume(s.gate);
+		/* They go on by themselves. */
+		for (unsigned i = 0; i < THREADS; i++) {
+			while (atomic_load(&s.passed[i]) < before[i] + 3)
+				sched_yield();
+		}
+	}
+	gate_close(s.gate);
+	for (unsigned i = 0; i < THREADS; i++)
+		pthread_join(threads[i].id, NULL);
+	assert_int_equal(s.faults, 0);
+	free_gate(s.gate);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_closed),
 		cmocka_unit_test(test_waits),
 		cmocka_unit_test(test_threads),
+		cmocka_unit_test(test_pauses),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
