@@ -507,6 +507,12 @@ bool claim_may_be_btt(const struct namespace *ns);
  */
 int probe_media(struct namespace *ns);
 
+/*
+ * The region of a btt, whose device lock is held, has become read-only or writable, and its disk follows. Read-only: what was written is
+ * durable on return.
+ */
+void btt_set_read_only(struct btt *btt, bool read_only);
+
 /* ------------------------------------------------------------------- disk.c ----------------------------------------------- */
 
 /* The disk of a bound device: made at bind, ended at unbind, freed when the last opener is gone. */
@@ -526,6 +532,7 @@ int disk_new(const char *name, const struct disk_source *source, struct untorn_d
 void disk_end(struct untorn_disk *disk);
 /* One reference less; the last frees. */
 void disk_put(struct untorn_disk *disk);
+/* Device lock of its device held. Read-only: on return no write is under way. */
 void disk_set_read_only(struct untorn_disk *disk, bool read_only);
 
 #endif

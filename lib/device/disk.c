@@ -58,6 +58,11 @@ void disk_put(struct untorn_disk *disk)
 void disk_set_read_only(struct untorn_disk *disk, bool read_only)
 {
 	atomic_store(&disk->read_only, read_only || disk->source.never_writes);
+	/* Those who are inside may have found it writable. */
+	if (read_only) {
+		gate_pause(&disk->gate);
+		gate_resume(&disk->gate);
+	}
 }
 
 int untorn_disk_open(struct untorn_device *device, struct untorn_disk **ret_disk)

@@ -498,6 +498,21 @@ static void remove_btt(struct btt *btt)
 	bus_unlock(bus);
 }
 
+/* ------------------------------------------------------------------- read-only regions ------------------------------------ */
+
+void btt_set_read_only(struct btt *btt, bool read_only)
+{
+	int r;
+
+	if (!btt->disk)
+		return;
+	disk_set_read_only(btt->disk, read_only);
+	r = read_only ? untorn_btt_flush(btt->volume) : 0;
+	if (r < 0)
+		device_set_problem(&btt->dev, "a flush failed: %s; what was written last may be lost",
+				   untorn_strerror(r));
+}
+
 /* ------------------------------------------------------------------- drivers ---------------------------------------------- */
 
 static bool is_of_blk(const struct untorn_device *device)

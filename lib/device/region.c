@@ -314,8 +314,7 @@ static void push_read_only(struct untorn_device *device, bool read_only)
 	while (untorn_device_next(device, UNTORN_DEVICE_BTT, &child) == 0) {
 		if (device_lock(child) < 0)
 			continue;
-		if (to_btt(child)->disk)
-			disk_set_read_only(to_btt(child)->disk, read_only);
+		btt_set_read_only(to_btt(child), read_only);
 		device_unlock(child);
 	}
 }

@@ -343,12 +343,63 @@ static void unarmed(void **state)
 	check_call("closing", "the bus", "with a dimm that is not armed");
 }
 
+/* ------------------------------------------------------- a region that becomes read-only ----------------------------------- */
+
+#define SECTOR 4096u
+
+static void write_sector(struct untorn_disk *disk, unsigned lba, unsigned seed, unsigned flags)
+{
+	uint8_t bytes[SECTOR];
+
+	pattern(bytes, sizeof(bytes), seed);
+	assert_result(untorn_disk_pwrite(disk, bytes, sizeof(bytes), lba * SECTOR, flags), 0);
+}
+
+static void assert_sector(struct untorn_disk *disk, unsigned lba, unsigned seed)
+{
+	uint8_t bytes[SECTOR];
+
+	assert_result(untorn_disk_pread(disk, bytes, sizeof(bytes), lba * SECTOR), 0);
+	assert_flag(is_pattern(bytes, sizeof(bytes), seed), true, "the sector is what was written");
+}
+
+/* What was written is durable when the store returns, and nothing is written afterwards, not even at the end. */
+static void nothing_is_left_buffered(void **state)
+{
+	struct devices *d = devices_new(LABELLED);
+	struct untorn_disk *disk;
+
+	(void)state;
+	configure_namespace(d, "namespace0.0", 1, 32 * MIB);
+	make_btt(d, "btt0.0", 2, SECTOR, "namespace0.0");
+	disk = disk_of(d, "btt0.0");
+	for (unsigned i = 0; i < 20; i++)
+		write_sector(disk, 17 * i, i, 0);
+	assert_store(d, 0, "region0", "read_only", "1");
+	watch(d, 1, devices_pmem_size(LABELLED));
+	assert_result(untorn_disk_flush(disk), 0);
+	check_call("flushing", "the disk", "");
+	untorn_disk_close(disk);
+	assert_unbind(d, 0, "nd_pmem", "btt0.0");
+	check_call("unbind", "btt0.0", "");
+	assert_bind(d, 0, "nd_pmem", "btt0.0");
+	disk = disk_of(d, "btt0.0");
+	for (unsigned i = 0; i < 20; i++)
+		assert_sector(disk, 17 * i, i);
+	untorn_disk_close(disk);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		device_test(read_only_pmem),      device_test(read_only_set), device_test(read_only_blk),
-		device_test(interrupted_update),  device_test(locked),        device_test(unarmed),
+		device_test(read_only_pmem),
+		device_test(read_only_set),
+		device_test(read_only_blk),
+		device_test(interrupted_update),
+		device_test(locked),
+		device_test(unarmed),
 		device_test(media_of_the_caller),
+		device_test(nothing_is_left_buffered),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -227,12 +227,42 @@ static void test_format_fails(void **state)
 	}
 }
 
+/* ------------------------------------------------------------------- read-only and back ----------------------------------- */
+
+static void set_read_only(struct bench *b, bool read_only)
+{
+	struct untorn_device *region = find(b, "region0");
+
+	assert_int_equal(untorn_region_set_read_only(region, read_only), 0);
+	untorn_device_put(region);
+}
+
+/* The disk is read-only all the same, and somebody is told that something was lost. */
+static void test_last_flush_fails(void **state)
+{
+	static const uint8_t sector[4096] = {1};
+	struct bench b = new_bench();
+	struct untorn_device *btt = make_btt(&b);
+	struct untorn_disk *disk = open_disk(btt);
+
+	(void)state;
+	assert_int_equal(untorn_disk_pwrite(disk, sector, sizeof(sector), 4096, 0), 0);
+	fault_media_fail_drain(b.media, 0);
+	set_read_only(&b, true);
+	assert_problem(btt, "lost");
+	assert_int_equal(untorn_disk_pwrite(disk, sector, sizeof(sector), 0, 0), -EROFS);
+	untorn_disk_close(disk);
+	untorn_device_put(btt);
+	assert_int_equal(close_bus(&b), -EIO);
+	untorn_media_close(b.media);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_info_block_is_bad), cmocka_unit_test(test_metadata_is_bad),
 		cmocka_unit_test(test_close_fails),       cmocka_unit_test(test_write_fails),
-		cmocka_unit_test(test_format_fails),
+		cmocka_unit_test(test_format_fails),      cmocka_unit_test(test_last_flush_fails),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -242,6 +242,70 @@ static void test_read_only(void **state)
 	ram_free(&ram);
 }
 
+/* Threads write while it becomes read-only: what they were told was written is what there is, and then nothing more is. */
+
+#define THREADS 3u
+
+struct writer {
+	pthread_t id;
+	struct untorn_disk *disk;
+	unsigned number;
+	_Atomic unsigned written; /* the content that was acknowledged last */
+	int r;
+};
+
+static void *write_until_refused(void *arg)
+{
+	struct writer *w = arg;
+	unsigned sector[1024];
+
+	for (unsigned n = 1;; n++) {
+		for (unsigned i = 0; i < 1024; i++)
+			sector[i] = n;
+		w->r = untorn_disk_pwrite(w->disk, sector, sizeof(sector), w->number * sizeof(sector), 0);
+		if (w->r < 0)
+			return NULL;
+		atomic_store(&w->written, n);
+	}
+}
+
+static void test_read_only_under_load(void **state)
+{
+	(void)state;
+	for (unsigned round = 0; round < 20; round++) {
+		struct ram ram = ram_new(SIZE);
+		struct untorn_btt *volume = round % 2 ? new_volume(&ram, 4096) : NULL;
+		struct untorn_disk *disk = volume ? new_btt_disk(volume) : new_raw(&ram);
+		struct writer writers[THREADS] = {0};
+		unsigned sector[1024];
+		uint64_t sum;
+
+		for (unsigned i = 0; i < THREADS; i++) {
+			writers[i].disk = disk;
+			writers[i].number = i;
+			assert_int_equal(pthread_create(&writers[i].id, NULL, write_until_refused, &writers[i]), 0);
+		}
+		for (unsigned i = 0; i < THREADS; i++) {
+			while (atomic_load(&writers[i].written) < 3)
+				sched_yield();
+		}
+		disk_set_read_only(disk, true);
+		sum = ram_sum(&ram);
+		for (unsigned i = 0; i < THREADS; i++) {
+			pthread_join(writers[i].id, NULL);
+			assert_int_equal(writers[i].r, -EROFS);
+			assert_int_equal(untorn_disk_pread(disk, sector, sizeof(sector), i * sizeof(sector)), 0);
+			assert_int_equal(sector[0], atomic_load(&writers[i].written));
+			assert_int_equal(sector[1023], sector[0]);
+		}
+		assert_true(ram_sum(&ram) == sum);
+		disk_end(disk);
+		disk_put(disk);
+		assert_int_equal(untorn_btt_close(volume), 0);
+		ram_free(&ram);
+	}
+}
+
 /* ------------------------------------------------------------------- the end ---------------------------------------------- */
 
 static void test_end(void **state)
@@ -267,8 +331,6 @@ static void test_end(void **state)
 }
 
 /* Threads that read and write while the disk ends, its volume is closed and its memory goes. */
-
-#define THREADS 3u
 
 struct user {
 	pthread_t id;
@@ -328,13 +390,10 @@ static void test_end_under_load(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_raw),
-		cmocka_unit_test(test_bounds),
-		cmocka_unit_test(test_stride),
-		cmocka_unit_test(test_btt),
-		cmocka_unit_test(test_read_only),
-		cmocka_unit_test(test_end),
-		cmocka_unit_test(test_end_under_load),
+		cmocka_unit_test(test_raw),       cmocka_unit_test(test_bounds),
+		cmocka_unit_test(test_stride),    cmocka_unit_test(test_btt),
+		cmocka_unit_test(test_read_only), cmocka_unit_test(test_read_only_under_load),
+		cmocka_unit_test(test_end),       cmocka_unit_test(test_end_under_load),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
