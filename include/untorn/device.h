@@ -163,7 +163,7 @@ int untorn_bus_find_namespace(struct untorn_bus *bus, const char *name, struct u
 int untorn_device_next(struct untorn_device *parent, enum untorn_device_type type, struct untorn_device **child);
 
 /*
- * Why the device is not up or a part of it was refused: a sentence in text (size bytes, terminated). -ENOENT: no problem.
+ * Why the device is not up, a part of it was refused or its disk is read-only: a sentence in text (size bytes, terminated). -ENOENT: no problem.
  */
 int untorn_device_problem(struct untorn_device *device, char *text, size_t size);
 
@@ -283,6 +283,11 @@ int untorn_region_get_mapping(struct untorn_device *region, unsigned index,
 			      struct untorn_mapping_info *ret_info); /* -ENXIO: no such */
 
 int untorn_region_set_align(struct untorn_device *region, uint64_t align);
+/*
+ * Its disks follow at once, open ones too. true: what was written is durable on return. false: interrupted writes of btts that were
+ * bound meanwhile are finished; one whose volume cannot be opened for writing keeps a read-only disk, and untorn_device_problem() of
+ * the btt tells why; another call tries again. -EROFS: the bus is read-only.
+ */
 int untorn_region_set_read_only(struct untorn_device *region, bool read_only);
 
 /* The seeds; -ENOENT: there is none. */
@@ -381,7 +386,8 @@ int untorn_btt_device_sector_sizes(struct untorn_device *btt, const uint32_t **r
 
 /*
  * The block device of a bound namespace or btt. It may outlive the binding: I/O then returns -ENXIO. Reads and writes take any
- * offset and length in bytes; on a btt disk each sector of them is atomic. Unbinding waits for I/O that is under way.
+ * offset and length in bytes; on a btt disk each sector of them is atomic. Unbinding waits for I/O that is under way. Whether it is
+ * read-only changes with its region.
  */
 struct untorn_disk;
 

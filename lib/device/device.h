@@ -30,7 +30,8 @@
  *	5. bus lock: labels, DPA, seeds, claims, `dead`, everything that a comment says is under it
  *	6. tree lock (who is whose child, id pools, problem texts), 7. async lock, 8. locks of media and btt volumes
  *
- * No lock is held while another device is probed or removed, except by unregistering children under their region's device lock.
+ * No lock is held while another device is probed or removed, except by unregistering children under their region's device lock. A
+ * region that becomes writable has the volumes of its btts opened under its device lock and theirs.
  * The last reference to a device may be dropped with any lock held: freeing happens on the queue.
  */
 #ifndef DEVICE_DEVICE_H
@@ -509,7 +510,8 @@ int probe_media(struct namespace *ns);
 
 /*
  * The region of a btt, whose device lock is held, has become read-only or writable, and its disk follows. Read-only: what was written is
- * durable on return.
+ * durable on return. Writable: a volume that was opened for reading is opened for writing first; when that fails the disk stays
+ * read-only, and the btt's problem says why.
  */
 void btt_set_read_only(struct btt *btt, bool read_only);
 
@@ -532,7 +534,9 @@ int disk_new(const char *name, const struct disk_source *source, struct untorn_d
 void disk_end(struct untorn_disk *disk);
 /* One reference less; the last frees. */
 void disk_put(struct untorn_disk *disk);
-/* Device lock of its device held. Read-only: on return no write is under way. */
+/* Device lock of its device held for both. Read-only: on return no write is under way. */
 void disk_set_read_only(struct untorn_disk *disk, bool read_only);
+/* On return nobody uses the volume of before. */
+void disk_set_volume(struct untorn_disk *disk, struct untorn_btt *volume);
 
 #endif

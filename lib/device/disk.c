@@ -3,7 +3,8 @@
  * Disks: bytes in and out of a bound namespace or btt.
  *
  * A disk is made when its device is bound, ended when it is unbound, and freed when the last who opened it closes it. I/O passes
- * the disk's gate, so the medium and the volume stay as long as somebody uses them; after the end nothing of them is touched.
+ * the disk's gate, so the medium and the volume stay as long as somebody uses them; after the end nothing of them is touched. While
+ * its volume is exchanged, I/O waits at the gate.
  *
  * A raw disk shows the namespace as it is: nothing is atomic, everything is durable on return. Of a blk namespace whose sectors
  * have metadata, it shows the data, each sector at its stride. A btt disk shows the sectors of its volume.
@@ -21,8 +22,9 @@ struct untorn_disk {
 	struct gate gate;
 	_Atomic unsigned refs;
 	_Atomic bool read_only;
+	bool is_btt;
 	char name[DEVICE_NAME_LEN];
-	struct disk_source source;
+	struct disk_source source; /* its volume: inside the gate */
 };
 
 /* ------------------------------------------------------------------- life ------------------------------------------------- */
@@ -36,6 +38,7 @@ int disk_new(const char *name, const struct disk_source *source, struct untorn_d
 	gate_init(&disk->gate);
 	atomic_init(&disk->refs, 1);
 	atomic_init(&disk->read_only, source->read_only);
+	disk->is_btt = source->volume;
 	snprintf(disk->name, sizeof(disk->name), "%s", name);
 	disk->source = *source;
 	*ret_disk = disk;
@@ -63,6 +66,13 @@ void disk_set_read_only(struct untorn_disk *disk, bool read_only)
 		gate_pause(&disk->gate);
 		gate_resume(&disk->gate);
 	}
+}
+
+void disk_set_volume(struct untorn_disk *disk, struct untorn_btt *volume)
+{
+	gate_pause(&disk->gate);
+	disk->source.volume = volume;
+	gate_resume(&disk->gate);
 }
 
 int untorn_disk_open(struct untorn_device *device, struct untorn_disk **ret_disk)
@@ -101,7 +111,7 @@ void untorn_disk_get_info(const struct untorn_disk *disk, struct untorn_disk_inf
 		.logical = s->logical,
 		.physical = s->logical > PHYSICAL_MIN ? s->logical : PHYSICAL_MIN,
 		.read_only = atomic_load(&disk->read_only),
-		.is_btt = s->volume,
+		.is_btt = disk->is_btt,
 	};
 	snprintf(ret_info->name, sizeof(ret_info->name), "%s", disk->name);
 }

@@ -71,24 +71,31 @@ static int check_namespace(const struct target *t)
 	return t->ns->size < PAGE || !is_configured(t->ns) ? -ENODEV : 0;
 }
 
-/* Bus lock held. On success the caller closes the medium. */
-static int take_target(struct target *t)
+/* Bus lock held. */
+static void read_namespace(struct target *t)
 {
-	struct namespace *ns = t->ns;
-	struct region *region = namespace_region(ns);
-	int r = namespace_media(ns, &t->media);
+	const struct namespace *ns = t->ns;
+	const struct region *region = namespace_region(ns);
 
-	if (r < 0) {
-		device_set_problem(t->device, "the memory of %s cannot be used: %s", ns->dev.name, untorn_strerror(r));
-		return r;
-	}
 	t->size = ns->size;
 	t->sector_size = ns->sector_size;
 	t->profile = btt_profile(namespace_btt_layout(ns));
 	t->read_only = region->read_only || (region->dev.bus->flags & UNTORN_BUS_READ_ONLY);
 	if (ns->has_uuid)
 		memcpy(t->parent_uuid, ns->uuid, UUID_LEN);
-	return 0;
+}
+
+/* Bus lock held. On success the caller closes the medium. */
+static int take_target(struct target *t)
+{
+	int r = namespace_media(t->ns, &t->media);
+
+	if (r < 0)
+		device_set_problem(t->device, "the memory of %s cannot be used: %s", t->ns->dev.name,
+				   untorn_strerror(r));
+	else
+		read_namespace(t);
+	return r;
 }
 
 /* ------------------------------------------------------------------- disks ------------------------------------------------ */
@@ -144,7 +151,7 @@ static int make_btt_disk(const struct target *t, struct untorn_btt *volume, stru
 		.logical = info.sector_size,
 		.stride = info.sector_size,
 		.read_only = t->read_only || info.read_only,
-		.never_writes = info.read_only,
+		.never_writes = untorn_media_is_read_only(t->media),
 	};
 
 	return make_disk(t, &source, ret_disk);
@@ -158,6 +165,12 @@ static void set_damaged(const struct target *t, const char *what)
 			   "the BTT on %s is damaged (%s); nothing was changed; "
 			   "untorn check-namespace --repair %s may mend it",
 			   t->ns->dev.name, what, t->ns->dev.name);
+}
+
+static void set_unopened(const struct target *t, int error)
+{
+	device_set_problem(t->device, "cannot open the BTT on %s%s: %s", t->ns->dev.name,
+			   t->read_only ? "" : " for writing", untorn_strerror(error));
 }
 
 enum found {
@@ -375,14 +388,26 @@ static int look_at_backup(const struct target *t, enum found *ret_found)
 	return 0;
 }
 
-/* Open the BTT on the namespace, or make it. */
-static int open_volume(const struct target *t, struct untorn_btt **ret_volume)
+/* Open the BTT that is on the namespace. */
+static int open_found(const struct target *t, struct untorn_btt **ret_volume)
 {
 	struct untorn_btt_open_options options = {
 		.layout = t->profile->layout,
 		.parent_uuid = t->parent_uuid,
 		.flags = t->read_only ? UNTORN_BTT_READ_ONLY : 0,
 	};
+	int r = untorn_btt_open(t->media, &options, ret_volume);
+
+	if (r == -EUCLEAN)
+		set_damaged(t, "untorn check-namespace tells where");
+	else if (r < 0)
+		set_unopened(t, r);
+	return r;
+}
+
+/* Open the BTT on the namespace, or make it. */
+static int open_volume(const struct target *t, struct untorn_btt **ret_volume)
+{
 	enum found found = FOUND_NOTHING;
 	struct btt_info info;
 	int r = look_at_media(t->media, t->profile, t->parent_uuid, &found, &info);
@@ -401,11 +426,8 @@ static int open_volume(const struct target *t, struct untorn_btt **ret_volume)
 			return r;
 	}
 	if (r == 0)
-		r = untorn_btt_open(t->media, &options, ret_volume);
-	if (r == -EUCLEAN)
-		set_damaged(t, "untorn check-namespace tells where");
-	else if (r < 0)
-		device_set_problem(t->device, "cannot open the BTT on %s: %s", t->ns->dev.name, untorn_strerror(r));
+		return open_found(t, ret_volume);
+	set_unopened(t, r);
 	return r;
 }
 
@@ -500,11 +522,55 @@ static void remove_btt(struct btt *btt)
 
 /* ------------------------------------------------------------------- read-only regions ------------------------------------ */
 
+static bool is_same_volume(const struct untorn_btt *a, const struct untorn_btt *b)
+{
+	struct untorn_btt_info x, y;
+
+	untorn_btt_get_info(a, &x);
+	untorn_btt_get_info(b, &y);
+	return memcmp(x.uuid, y.uuid, UUID_LEN) == 0 && x.size == y.size && x.sector_size == y.sector_size;
+}
+
+/*
+ * Reads go on meanwhile, on the volume of before: the writes that opening finishes are those that it shows as finished. Nothing is
+ * written before it has gone.
+ */
+static int open_for_writing(struct btt *btt)
+{
+	_cleanup_device_ struct untorn_device *ns = btt_get_namespace(btt);
+	struct target t = {.device = &btt->dev, .ns = to_namespace(ns), .media = btt->media};
+	struct untorn_btt *volume;
+	int r;
+
+	bus_lock(btt->dev.bus);
+	read_namespace(&t);
+	bus_unlock(btt->dev.bus);
+	device_set_problem(&btt->dev, NULL);
+	/* Power cut in there: as one when it is bound. */
+	r = open_found(&t, &volume);
+	if (r < 0)
+		return r;
+	if (!is_same_volume(volume, btt->volume)) {
+		untorn_btt_close(volume);
+		device_set_problem(&btt->dev, "there is another BTT on %s than the one that was bound: bind it again",
+				   ns->name);
+		return -EBUSY;
+	}
+	disk_set_volume(btt->disk, volume);
+	untorn_btt_close(btt->volume);
+	btt->volume = volume;
+	return 0;
+}
+
 void btt_set_read_only(struct btt *btt, bool read_only)
 {
+	struct untorn_btt_info info;
 	int r;
 
 	if (!btt->disk)
+		return;
+	untorn_btt_get_info(btt->volume, &info);
+	if (!read_only && info.read_only && !untorn_media_is_read_only(btt->media) && open_for_writing(btt) < 0)
 		return;
 	disk_set_read_only(btt->disk, read_only);
 	r = read_only ? untorn_btt_flush(btt->volume) : 0;

@@ -127,6 +127,27 @@ echo 1 >"$devices/region0/read_only"
 opens EROFS "$large" both
 assert_equal "mode" "$(stat -c %a "$large")" 400
 echo 0 >"$devices/region0/read_only"
+assert_equal "mode" "$(stat -c %a "$large")" 600
+
+# Open files follow it too, also those of a btt that was bound while it was read-only.
+calls "$small" both
+told 5 text 3000 gamma
+echo 1 >"$devices/region0/read_only"
+told EROFS text 3000 delta
+close_file
+echo "$holder" >"$nd/drivers/nd_pmem/unbind"
+echo "$holder" >"$nd/drivers/nd_pmem/bind"
+opens EROFS "$small" both
+calls "$small" read
+told "5 gamma" get 3000 5
+echo 0 >"$devices/region0/read_only"
+told "5 gamma" get 3000 5
+opens 0 "$small" both
+assert_equal "mode" "$(stat -c %a "$small")" 600
+assert_equal "ro" "$(<"$dir/sys/block/${small##*/}/ro")" 0
+printf epsilon | dd of="$small" bs=1 seek=3000 conv=notrunc,fsync status=none
+told "7 epsilon" get 3000 7
+close_file
 
 # ------------------------------------------------------------------------------ the end of the server
 

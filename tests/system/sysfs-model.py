@@ -115,7 +115,7 @@ class Btt:
         self.number, self.namespace = number, namespace
         self.sector_size = layout.sector_size if layout else 0
         self.uuid = layout.uuid if layout else None
-        self.bound = self.opened_read_only = False
+        self.bound = False
         self.layout = None
         if namespace:
             namespace.holder = self
@@ -256,7 +256,7 @@ class Region:
                     other.overwritten = True
             layout = self.media[(n.start, base)] = Layout(n.uuid, b.uuid, b.sector_size, n.size)
         b.uuid, b.sector_size = layout.uuid, layout.sector_size
-        b.bound, b.layout, b.opened_read_only = True, (layout, base), self.read_only
+        b.bound, b.layout = True, (layout, base)
         self.advance(n)
         if b is self.btt_seed:
             number = lowest(self.btts)
@@ -387,13 +387,6 @@ class Region:
         name = "pmem%d" % self.number + (".%d" % n.number if n.number else "")
         return name + ("s" if isinstance(device, Btt) else "")
 
-    def is_read_only(self, device):
-        """A disk. That of a btt stays as it was bound, unless it becomes read-only."""
-        return self.read_only or isinstance(device, Btt) and device.opened_read_only
-
-    def any_read_only(self):
-        return any(d.bound and self.is_read_only(d) for d in self.devices())
-
     # -- everything that can be read: path -> text, errno, or a set of names
 
     def expected(self):
@@ -434,7 +427,7 @@ class Region:
                 dpa_extents=line(self.mappings if n.size else 0))
             self.put_common(tree, where, n, "nd_namespace_pmem")
             if n.bound:
-                put(where + "block/%s/" % self.disk_of(n), size=line(n.size // 512), ro=line(int(self.is_read_only(n))))
+                put(where + "block/%s/" % self.disk_of(n), size=line(n.size // 512), ro=line(int(self.read_only)))
         for b in self.btts.values():
             where = top + self.name_of(b) + "/"
             size = self.btt_size(b) if b.bound else None
@@ -443,7 +436,7 @@ class Region:
                 size=line(size) if b.bound else errno.ENXIO)
             self.put_common(tree, where, b, "nd_btt")
             if b.bound:
-                put(where + "block/%s/" % self.disk_of(b), size=line(size // 512), ro=line(int(self.is_read_only(b))))
+                put(where + "block/%s/" % self.disk_of(b), size=line(size // 512), ro=line(int(self.read_only)))
         return tree
 
     def cookie(self):
@@ -572,7 +565,7 @@ class Model:
     def ndctl_disable(self, region, n):
         """False: it fails, since it opens the disk to write."""
         b = n.holder
-        if n.bound and region.is_read_only(n) or b and b.bound and region.is_read_only(b):
+        if region.read_only and (n.bound or b and b.bound):
             return False
         if b:
             b.bound = False
@@ -895,8 +888,6 @@ class Session:
         elif kind == "region":
             if region.read_only:
                 return self.store(region.name, "read_only", "0")
-            if region.any_read_only():
-                return self.unbind("nd_region", region.name)
             if region.bound and rng.random() < 0.7:
                 for n in list(region.namespaces.values()):
                     model.ndctl_disable(region, n)
@@ -913,8 +904,6 @@ class Session:
             if kind == "destroy":
                 if region.read_only:
                     return self.store(region.name, "read_only", "0")
-                if n.holder and n.holder.bound and n.holder.opened_read_only:
-                    return self.unbind("nd_pmem", region.name_of(n.holder))
                 model.ndctl_destroy(region, n)
                 self.ndctl(["destroy-namespace", "-f", name], True)
             elif kind == "disable":
@@ -957,12 +946,25 @@ class Session:
             return self.unbind("nd_region", region.name)
         return self.bind("nd_pmem", name)
 
+    def step_read_only(self, rng, region, b):
+        """Towards a btt that was bound while its region was read-only, and what it is when the region is so no longer."""
+        if not region.read_only:
+            return self.store(region.name, "read_only", "1")
+        if not b.bound:
+            return self.bind("nd_pmem", region.name_of(b))
+        if rng.random() < 0.5:
+            return self.unbind("nd_pmem", region.name_of(b))
+        return self.store(region.name, "read_only", "0")
+
     def step(self, rng, region):
         if not region.bound and rng.random() < 0.25:
             do = rng.choice([self.bind, self.bind, self.unbind])
             return do("nvdimm", self.name_text(rng, region.dimms))
         if not region.bound and rng.random() < 0.6:
             return self.bind("nd_region", self.name_text(rng, [region.name]))
+        laid_out = [b for b in region.btts.values() if b.namespace and region.layout_of(b.namespace)]
+        if laid_out and rng.random() < (0.5 if region.read_only else 0.1):
+            return self.step_read_only(rng, region, rng.choice(laid_out))
         if region.bound and rng.random() < 0.45:
             return self.step_ahead(rng, region)
         devices = region.devices()

@@ -322,6 +322,46 @@ static void check_bound_btt(struct devices *d, int r, bool failed)
 	untorn_disk_close(disk_of(d, "btt0.0"));
 }
 
+static struct devices *with_btt_bound_read_only(void)
+{
+	struct devices *d = with_btt();
+
+	assert_bind(d, 0, "nd_pmem", "btt0.0");
+	assert_unbind(d, 0, "nd_pmem", "btt0.0");
+	assert_store(d, 0, "region0", "read_only", "1");
+	assert_bind(d, 0, "nd_pmem", "btt0.0");
+	return d;
+}
+
+static int make_region_writable(struct devices *d)
+{
+	struct untorn_device *region = find(d, "region0");
+	int r = untorn_region_set_read_only(region, false);
+
+	untorn_device_put(region);
+	return r;
+}
+
+/* The disk writes, or reads on until the store is repeated. */
+static void check_writable(struct devices *d, int r, bool failed)
+{
+	struct untorn_disk *disk = disk_of(d, "btt0.0");
+	int written = untorn_disk_pwrite(disk, "x", 1, 0, 0);
+	char byte;
+
+	assert_result(r, 0);
+	assert_true(written == 0 || (failed && written == -EROFS));
+	assert_result(untorn_disk_pread(disk, &byte, 1, 0), 0);
+	assert_store(d, 0, "region0", "read_only", "0");
+	assert_result(untorn_disk_pwrite(disk, "y", 1, 0, 0), 0);
+	untorn_disk_close(disk);
+}
+
+static void no_memory_to_make_a_disk_writable(void **state)
+{
+	assert_true(fail_each(state, with_btt_bound_read_only, make_region_writable, check_writable) > 2);
+}
+
 static void s88_no_memory_for_a_seed(void **state)
 {
 	struct devices *d = NULL;
@@ -619,6 +659,7 @@ int main(void)
 		device_test(s49_no_memory_in_the_media_probe),
 		device_test(s74_no_memory_for_set_up),
 		device_test(s88_no_memory_for_a_seed),
+		device_test(no_memory_to_make_a_disk_writable),
 		device_test(region_probe),
 		device_test(opening),
 		device_test(opening_makes_files),

@@ -628,6 +628,70 @@ static void s66_btt_and_raw_are_never_bound_at_once(void **state)
 	}
 }
 
+/* Bound while the region is read-only, which it then is no longer: from there on it can be written to. */
+static void bind_read_only_and_write(struct task *task, unsigned n)
+{
+	struct untorn_device *btt;
+	struct untorn_disk *disk;
+
+	task->faults += store(task->d, "region0", "read_only", "1") != 0;
+	task->faults += untorn_driver_unbind(task->d->bus, "nd_pmem", "btt0.0") != 0;
+	task->faults += untorn_driver_bind(task->d->bus, "nd_pmem", "btt0.0") != 0;
+	for (unsigned i = 0; i < n % 4; i++)
+		sched_yield();
+	task->faults += store(task->d, "region0", "read_only", "0") != 0;
+	if (untorn_bus_find(task->d->bus, "btt0.0", &btt) < 0)
+		return;
+	if (untorn_disk_open(btt, &disk) == 0) {
+		task->faults += untorn_disk_pwrite(disk, &n, sizeof(n), 0, 0) != 0;
+		untorn_disk_close(disk);
+	} else {
+		task->faults++;
+	}
+	untorn_device_put(btt);
+}
+
+/* Meanwhile each sector is as it was written last: a write came to pass, or was refused and did not. */
+static void read_and_write(struct task *task, unsigned n)
+{
+	static uint64_t written[4][512];
+	struct untorn_device *btt;
+	struct untorn_disk *disk;
+	uint64_t sector[512];
+
+	if (n == 0)
+		memset(written, 0, sizeof(written));
+	if (untorn_bus_find(task->d->bus, "btt0.0", &btt) < 0)
+		return;
+	if (untorn_disk_open(btt, &disk) < 0)
+		disk = NULL;
+	untorn_device_put(btt);
+	for (unsigned i = 0; disk && i < 32; i++) {
+		uint64_t off = (1 + i % 4) * sizeof(sector);
+		int r = untorn_disk_pread(disk, sector, sizeof(sector), off);
+
+		task->faults += r != 0 && r != -ENXIO;
+		task->faults += r == 0 && memcmp(sector, written[i % 4], sizeof(sector)) != 0;
+		for (unsigned k = 0; k < COUNT(sector); k++)
+			sector[k] = (uint64_t)n << 32 | i << 16 | k;
+		r = untorn_disk_pwrite(disk, sector, sizeof(sector), off, i % 3 ? 0 : UNTORN_BTT_DURABLE);
+		task->faults += r != 0 && r != -ENXIO && r != -EROFS;
+		if (r == 0)
+			memcpy(written[i % 4], sector, sizeof(sector));
+	}
+	untorn_disk_close(disk);
+}
+
+static void a_disk_becomes_writable_under_load(void **state)
+{
+	struct devices *d = devices_new(LABELLED);
+
+	(void)state;
+	configure_namespace(d, "namespace0.0", 60, 32 * MIB);
+	make_btt(d, "btt0.0", 61, 4096, "namespace0.0");
+	run_two(d, bind_read_only_and_write, read_and_write);
+}
+
 /* D26, from two sides at once: the id is given back once. */
 struct destroyer {
 	pthread_t id;
@@ -856,6 +920,7 @@ int main(void)
 		device_test(s19_attach_against_namespace_stores),
 		device_test(s28_stores_of_one_btt_do_not_deadlock),
 		device_test(s66_btt_and_raw_are_never_bound_at_once),
+		device_test(a_disk_becomes_writable_under_load),
 		device_test(two_destroy_one),
 		device_test(wait_probe_waits),
 		device_test(who_waits_for_probe_idle),

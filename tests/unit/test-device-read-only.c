@@ -2,13 +2,16 @@
 /*
  * Where nothing may be written, nothing is: every attribute takes every text, everything is bound, unbound and written to, and after
  * each call the bytes are those of before. A read-only bus on files, and on media of the caller that could be written; a dimm that is
- * locked; and one that is not armed, of which only labels may change.
+ * locked; and one that is not armed, of which only labels may change. And where something may be written again: a btt that was
+ * bound while its region was read-only.
  */
 #include "devices.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "spec.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define LABEL_FLAGS  80 /* in a v1.2 label */
@@ -343,9 +346,12 @@ static void unarmed(void **state)
 	check_call("closing", "the bus", "with a dimm that is not armed");
 }
 
-/* ------------------------------------------------------- a region that becomes read-only ----------------------------------- */
+/* ------------------------------------------------------- a region that becomes writable ------------------------------------ */
 
-#define SECTOR 4096u
+#define SECTOR      4096u
+#define INTERRUPTED 5u    /* the sector whose last write is not finished */
+#define BASE        4096u /* of the BTT in the file */
+#define INFO_UUID   16u   /* in an info block */
 
 static void write_sector(struct untorn_disk *disk, unsigned lba, unsigned seed, unsigned flags)
 {
@@ -361,6 +367,206 @@ static void assert_sector(struct untorn_disk *disk, unsigned lba, unsigned seed)
 
 	assert_result(untorn_disk_pread(disk, bytes, sizeof(bytes), lba * SECTOR), 0);
 	assert_flag(is_pattern(bytes, sizeof(bytes), seed), true, "the sector is what was written");
+}
+
+static void assert_read_only(struct untorn_disk *disk, bool read_only)
+{
+	struct untorn_disk_info info;
+
+	untorn_disk_get_info(disk, &info);
+	assert_flag(info.read_only, read_only, "the disk is read-only");
+}
+
+static void assert_refuses_writes(struct untorn_disk *disk)
+{
+	assert_read_only(disk, true);
+	assert_result(untorn_disk_pwrite(disk, "x", 1, 0, 0), -EROFS);
+	assert_result(untorn_disk_pwrite_zeroes(disk, SECTOR, 0, 0), -EROFS);
+	check_call("writing", "the disk", "read-only");
+}
+
+static void assert_problem(struct devices *d, const char *part)
+{
+	struct untorn_device *btt = find(d, "btt0.0");
+	char text[300] = "";
+	int r = untorn_device_problem(btt, text, sizeof(text));
+
+	untorn_device_put(btt);
+	assert_result(r, part ? 0 : -ENOENT);
+	if (part && !strstr(text, part))
+		fail_msg("'%s' does not say '%s'", text, part);
+}
+
+static uint8_t *read_namespace(struct devices *d)
+{
+	uint8_t *image = malloc(32 * MIB);
+
+	devices_peek(d, 0, 0, image, 32 * MIB);
+	return image;
+}
+
+/* As a power cut leaves a write between its log and its map entry. */
+static void interrupt_write(struct devices *d)
+{
+	uint8_t *image = read_namespace(d);
+	struct spec_arena a = spec_arena(image, BASE);
+	uint32_t block = spec_map(image, &a, INTERRUPTED) & 0x3fffffff;
+	bool found = false;
+
+	for (uint32_t lane = 0; lane < a.nfree; lane++) {
+		struct spec_slot slot = spec_slot(image, &a, lane, (unsigned)spec_current(image, &a, lane));
+
+		if (slot.lba != INTERRUPTED || (slot.new_map & 0x3fffffff) != block)
+			continue;
+		found = true;
+		spec_set_map(image, &a, INTERRUPTED, slot.old_map | 0xc0000000);
+	}
+	assert_true(found);
+	devices_poke(d, 0, a.base + a.mapoff, image + a.base + a.mapoff, 4096);
+	free(image);
+}
+
+static uint32_t count_pending(struct devices *d)
+{
+	uint8_t *image = read_namespace(d);
+	struct spec_facts facts;
+	const char *fault = spec_check(image, 32 * MIB, BASE, &facts);
+
+	if (fault)
+		fail_msg("%s", fault);
+	free(image);
+	return facts.npending;
+}
+
+/* A btt with an interrupted write, bound while its region is read-only: btt0.0. Its bytes are watched from before that. */
+static struct untorn_disk *bound_read_only(struct devices **ret_d)
+{
+	struct devices *d = devices_new(LABELLED);
+	struct untorn_disk *disk;
+
+	configure_namespace(d, "namespace0.0", 1, 32 * MIB);
+	make_btt(d, "btt0.0", 2, SECTOR, "namespace0.0");
+	disk = disk_of(d, "btt0.0");
+	write_sector(disk, 0, 10, 0);
+	write_sector(disk, INTERRUPTED, 11, UNTORN_BTT_DURABLE);
+	write_sector(disk, INTERRUPTED, 12, UNTORN_BTT_DURABLE);
+	untorn_disk_close(disk);
+	assert_unbind(d, 0, "nd_pmem", "btt0.0");
+	interrupt_write(d);
+	watch(d, 1, devices_pmem_size(LABELLED));
+	assert_store(d, 0, "region0", "read_only", "1");
+	assert_bind(d, 0, "nd_pmem", "btt0.0");
+	disk = disk_of(d, "btt0.0");
+	assert_sector(disk, 0, 10);
+	assert_sector(disk, INTERRUPTED, 12);
+	assert_refuses_writes(disk);
+	assert_int_equal(count_pending(d), 1);
+	*ret_d = d;
+	return disk;
+}
+
+/* The disk that is open and those that are opened later write; what was interrupted is finished, as binding would have done. */
+static void becomes_writable(void **state)
+{
+	struct untorn_disk *disk, *again;
+	struct devices *d;
+
+	(void)state;
+	disk = bound_read_only(&d);
+	assert_store(d, 0, "region0", "read_only", "0");
+	assert_read_only(disk, false);
+	assert_problem(d, NULL);
+	assert_int_equal(count_pending(d), 0);
+	assert_sector(disk, 0, 10);
+	assert_sector(disk, INTERRUPTED, 12);
+	again = disk_of(d, "btt0.0");
+	assert_read_only(again, false);
+	write_sector(disk, INTERRUPTED, 13, 0);
+	write_sector(again, 7, 14, UNTORN_BTT_DURABLE);
+	assert_sector(again, INTERRUPTED, 13);
+	assert_sector(disk, 7, 14);
+	assert_result(untorn_disk_flush(again), 0);
+	/* And to and fro. */
+	for (unsigned i = 0; i < 3; i++) {
+		assert_store(d, 0, "region0", "read_only", "1");
+		assert_result(untorn_disk_pwrite(disk, "x", 1, 0, 0), -EROFS);
+		assert_store(d, 0, "region0", "read_only", "0");
+		write_sector(disk, 8, 20 + i, 0);
+	}
+	untorn_disk_close(disk);
+	untorn_disk_close(again);
+	devices_reopen(d);
+	disk = disk_of(d, devices_holder(d, "namespace0.0"));
+	assert_sector(disk, INTERRUPTED, 13);
+	assert_sector(disk, 7, 14);
+	assert_sector(disk, 8, 22);
+	untorn_disk_close(disk);
+	assert_sound(d);
+}
+
+/* A store that the disk could not follow: it reads on. When the reason is gone, the next store is followed. */
+static void assert_stays_read_only(struct devices *d, struct untorn_disk *disk, const char *problem)
+{
+	assert_store(d, 0, "region0", "read_only", "0");
+	check_call("store", "region0", "read_only");
+	assert_show(d, "region0", "read_only", "0\n");
+	assert_refuses_writes(disk);
+	assert_sector(disk, 0, 10);
+	assert_sector(disk, INTERRUPTED, 12);
+	assert_problem(d, problem);
+	assert_driver(d, "btt0.0", "nd_pmem");
+}
+
+static void poke_and_watch(struct devices *d, uint64_t off, const void *bytes, size_t len)
+{
+	devices_poke(d, 0, off, bytes, len);
+	watch(d, 1, devices_pmem_size(LABELLED));
+}
+
+static void stays_read_only(void **state)
+{
+	uint8_t info[4096], other[4096], zeros[4096] = {0};
+	struct untorn_disk *disk;
+	struct devices *d;
+
+	(void)state;
+	disk = bound_read_only(&d);
+	devices_peek(d, 0, BASE, info, sizeof(info));
+	memcpy(other, info, sizeof(other));
+	other[INFO_UUID] ^= 1;
+	poke_and_watch(d, BASE, other, sizeof(other));
+	assert_stays_read_only(d, disk, "damaged");
+	/* Where there is no BTT any more, none is made. */
+	poke_and_watch(d, BASE, zeros, sizeof(zeros));
+	assert_stays_read_only(d, disk, "namespace0.0");
+	assert_store(d, 0, "region0", "read_only", "1");
+	poke_and_watch(d, BASE, info, sizeof(info));
+	assert_refuses_writes(disk);
+	assert_store(d, 0, "region0", "read_only", "0");
+	assert_problem(d, NULL);
+	write_sector(disk, INTERRUPTED, 13, UNTORN_BTT_DURABLE);
+	assert_sector(disk, INTERRUPTED, 13);
+	untorn_disk_close(disk);
+}
+
+/* A sound BTT, but not the one that was bound. */
+static void another_one_meanwhile(void **state)
+{
+	uint8_t info[4096], other[4096];
+	struct untorn_disk *disk;
+	struct devices *d;
+
+	(void)state;
+	disk = bound_read_only(&d);
+	devices_peek(d, 0, BASE, info, sizeof(info));
+	memcpy(other, info, sizeof(other));
+	other[INFO_UUID] ^= 1;
+	spec_seal(other);
+	devices_poke(d, 0, BASE, other, sizeof(other));
+	assert_store(d, 0, "region0", "read_only", "0");
+	watch(d, 1, devices_pmem_size(LABELLED));
+	assert_stays_read_only(d, disk, "another BTT");
+	untorn_disk_close(disk);
 }
 
 /* What was written is durable when the store returns, and nothing is written afterwards, not even at the end. */
@@ -399,6 +605,9 @@ int main(void)
 		device_test(locked),
 		device_test(unarmed),
 		device_test(media_of_the_caller),
+		device_test(becomes_writable),
+		device_test(stays_read_only),
+		device_test(another_one_meanwhile),
 		device_test(nothing_is_left_buffered),
 	};
 

@@ -237,6 +237,38 @@ static void set_read_only(struct bench *b, bool read_only)
 	untorn_device_put(region);
 }
 
+/* A disk that was bound for reading stays so when its volume cannot be opened for writing. */
+static void test_opening_to_write_fails(void **state)
+{
+	static const uint8_t sector[4096] = {1};
+	struct bench b = new_bench();
+	struct untorn_device *btt = make_btt(&b);
+	struct untorn_disk *disk = open_disk(btt);
+	struct untorn_disk_info info;
+	uint8_t seen[4096];
+
+	(void)state;
+	assert_int_equal(untorn_disk_pwrite(disk, sector, sizeof(sector), 0, 0), 0);
+	untorn_disk_close(disk);
+	assert_int_equal(untorn_device_disable(btt), 0);
+	set_read_only(&b, true);
+	assert_int_equal(untorn_device_enable(btt), 0);
+	disk = open_disk(btt);
+	assert_int_equal(fault_media_set_bad(b.media, INFO_OFF, 4096, true), 0);
+	set_read_only(&b, false);
+	assert_problem(btt, "cannot open the BTT on namespace0.0 for writing");
+	assert_problem(btt, untorn_strerror(EIO));
+	untorn_disk_get_info(disk, &info);
+	assert_true(info.read_only);
+	assert_int_equal(untorn_disk_pwrite(disk, sector, sizeof(sector), 0, 0), -EROFS);
+	assert_int_equal(untorn_disk_pread(disk, seen, sizeof(seen), 0), 0);
+	assert_memory_equal(seen, sector, sizeof(seen));
+	untorn_disk_close(disk);
+	untorn_device_put(btt);
+	assert_int_equal(close_bus(&b), 0);
+	untorn_media_close(b.media);
+}
+
 /* The disk is read-only all the same, and somebody is told that something was lost. */
 static void test_last_flush_fails(void **state)
 {
@@ -262,7 +294,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_info_block_is_bad), cmocka_unit_test(test_metadata_is_bad),
 		cmocka_unit_test(test_close_fails),       cmocka_unit_test(test_write_fails),
-		cmocka_unit_test(test_format_fails),      cmocka_unit_test(test_last_flush_fails),
+		cmocka_unit_test(test_format_fails),      cmocka_unit_test(test_opening_to_write_fails),
+		cmocka_unit_test(test_last_flush_fails),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

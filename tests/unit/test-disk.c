@@ -306,6 +306,73 @@ static void test_read_only_under_load(void **state)
 	}
 }
 
+/* ------------------------------------------------------------------- another volume --------------------------------------- */
+
+struct reader {
+	pthread_t id;
+	struct untorn_disk *disk;
+	_Atomic unsigned rounds;
+	_Atomic bool stop;
+	unsigned faults;
+};
+
+static void *read_until_stopped(void *arg)
+{
+	struct reader *reader = arg;
+	uint8_t sector[4096];
+
+	while (!atomic_load(&reader->stop)) {
+		struct untorn_disk_info info;
+
+		reader->faults += untorn_disk_pread(reader->disk, sector, sizeof(sector), 0) != 0 || sector[7] != 5;
+		reader->faults += untorn_disk_flush(reader->disk) != 0;
+		untorn_disk_get_info(reader->disk, &info);
+		reader->faults += !info.is_btt;
+		atomic_fetch_add(&reader->rounds, 1);
+	}
+	return NULL;
+}
+
+/* The volume of before may be closed at once, whoever reads. */
+static void test_set_volume(void **state)
+{
+	struct ram ram = ram_new(SIZE);
+	struct untorn_btt *volume = new_volume(&ram, 4096);
+	struct untorn_disk *disk = new_btt_disk(volume);
+	struct reader readers[THREADS] = {0};
+	uint8_t sector[4096];
+
+	(void)state;
+	memset(sector, 5, sizeof(sector));
+	assert_int_equal(untorn_disk_pwrite(disk, sector, sizeof(sector), 0, UNTORN_BTT_DURABLE), 0);
+	for (unsigned i = 0; i < THREADS; i++) {
+		readers[i].disk = disk;
+		assert_int_equal(pthread_create(&readers[i].id, NULL, read_until_stopped, &readers[i]), 0);
+	}
+	for (unsigned round = 0; round < 50; round++) {
+		unsigned before = atomic_load(&readers[round % THREADS].rounds);
+		struct untorn_btt *next;
+
+		assert_int_equal(untorn_btt_open(ram.media, NULL, &next), 0);
+		disk_set_volume(disk, next);
+		assert_int_equal(untorn_btt_close(volume), 0);
+		volume = next;
+		while (atomic_load(&readers[round % THREADS].rounds) < before + 2)
+			sched_yield();
+	}
+	for (unsigned i = 0; i < THREADS; i++)
+		atomic_store(&readers[i].stop, true);
+	for (unsigned i = 0; i < THREADS; i++) {
+		pthread_join(readers[i].id, NULL);
+		assert_int_equal(readers[i].faults, 0);
+	}
+	assert_int_equal(untorn_disk_pwrite(disk, sector, 1, 0, 0), 0);
+	disk_end(disk);
+	disk_put(disk);
+	assert_int_equal(untorn_btt_close(volume), 0);
+	ram_free(&ram);
+}
+
 /* ------------------------------------------------------------------- the end ---------------------------------------------- */
 
 static void test_end(void **state)
@@ -390,10 +457,15 @@ static void test_end_under_load(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_raw),       cmocka_unit_test(test_bounds),
-		cmocka_unit_test(test_stride),    cmocka_unit_test(test_btt),
-		cmocka_unit_test(test_read_only), cmocka_unit_test(test_read_only_under_load),
-		cmocka_unit_test(test_end),       cmocka_unit_test(test_end_under_load),
+		cmocka_unit_test(test_raw),
+		cmocka_unit_test(test_bounds),
+		cmocka_unit_test(test_stride),
+		cmocka_unit_test(test_btt),
+		cmocka_unit_test(test_read_only),
+		cmocka_unit_test(test_read_only_under_load),
+		cmocka_unit_test(test_set_volume),
+		cmocka_unit_test(test_end),
+		cmocka_unit_test(test_end_under_load),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
