@@ -15,6 +15,7 @@
  *	driver DEVICE                 what it is bound to
  *	attributes DEVICE             their names and modes
  *	children DEVICE               namespaces and btts
+ *	ro DEVICE                     whether its disk is read-only
  *	await NAMESPACE               wait until it is a disk, itself or through its btt
  *
  * A line is printed with its result; an errno is printed as strerror() says it. All that a line queued has happened before the
@@ -88,6 +89,21 @@ static void print_attribute(struct untorn_device *device, const char *name)
 	printf("  %s: %s\n", name, r < 0 ? strerror(-r) : text);
 }
 
+static void print_ro(struct untorn_device *device)
+{
+	struct untorn_disk_info info;
+	struct untorn_disk *disk;
+	int r = untorn_disk_open(device, &disk);
+
+	if (r < 0) {
+		printf("  no disk\n");
+		return;
+	}
+	untorn_disk_get_info(disk, &info);
+	printf("  %d\n", info.read_only);
+	untorn_disk_close(disk);
+}
+
 static int store(struct untorn_device *device, const char *name, const char *rest)
 {
 	char text[256];
@@ -146,6 +162,8 @@ static void run_on_device(struct untorn_bus *bus, const char *verb, const char *
 		printf("  %s\n", driver ? driver : "none");
 	} else if (strcmp(verb, "attributes") == 0) {
 		print_attributes(device);
+	} else if (strcmp(verb, "ro") == 0) {
+		print_ro(device);
 	} else {
 		print_children(device);
 	}

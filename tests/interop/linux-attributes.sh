@@ -345,6 +345,20 @@ bind nd_pmem btt@1.0
 show btt@1.0 size
 show nmem1 available_slots
 
+# disks follow their region, also one that was bound while it was read-only
+ro btt@1.0
+store region@1 read_only 1
+ro btt@1.0
+store region@1 read_only 0
+ro btt@1.0
+store region@1 read_only 1
+unbind nd_pmem btt@1.0
+ro btt@1.0
+bind nd_pmem btt@1.0
+ro btt@1.0
+store region@1 read_only 0
+ro btt@1.0
+
 # regions and dimms
 store region@0 align 4096
 show region@0 align available_size
@@ -388,7 +402,7 @@ write() {
 
 run() {
 	case $1 in
-	store | show | driver | attributes | children)
+	store | show | driver | attributes | children | ro)
 		if [ ! -e "$devices/$2" ]; then
 			echo "  No such device"
 			return
@@ -426,6 +440,7 @@ run() {
 			echo "  none"
 		fi
 		;;
+	ro) cat "$devices/$2"/block/*/ro 2>/dev/null | sed 's/^/  /' | grep . || echo "  no disk" ;;
 	attributes)
 		(
 			cd "$devices/$2/"
