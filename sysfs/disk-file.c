@@ -21,10 +21,10 @@
 #include "base/bits.h"
 
 struct open_disk {
+	struct open_file file;
 	struct untorn_disk *disk;
 	struct untorn_disk_info info;
 	unsigned flags; /* of each write */
-	struct open_disk *next, **prev;
 };
 
 static struct open_disk *open_disk_of(const struct fuse_file_info *info)
@@ -45,6 +45,14 @@ static int open_by_name(struct sysfs *sysfs, const struct node *node, struct ope
 		return r;
 	untorn_disk_get_info(ret->disk, &ret->info);
 	return 0;
+}
+
+static void close_disk(struct open_file *file)
+{
+	struct open_disk *open = (struct open_disk *)file;
+
+	untorn_disk_close(open->disk);
+	free(open);
 }
 
 /* As fuse_reply_open() does, which in libfuse 3.14 cannot say that writers need not wait for each other. */
@@ -71,37 +79,11 @@ void disk_open(struct sysfs *sysfs, fuse_req_t req, const struct node *node, str
 		return;
 	}
 	open->flags = info->flags & O_DSYNC ? UNTORN_BTT_DURABLE : 0;
-	info->fh = (uint64_t)(uintptr_t)open;
-	pthread_mutex_lock(&sysfs->lock);
-	open->next = sysfs->disks;
-	open->prev = &sysfs->disks;
-	if (open->next)
-		open->next->prev = &open->next;
-	sysfs->disks = open;
-	pthread_mutex_unlock(&sysfs->lock);
-	/* The program that asked may be gone: then nobody will release it. */
+	open->file.close = close_disk;
+	file_add(sysfs, info, &open->file);
 	r = open->info.is_btt ? reply_open_btt(req, info) : fuse_reply_open(req, info);
 	if (r == -ENOENT)
-		disk_release(sysfs, info);
-}
-
-void disk_release(struct sysfs *sysfs, struct fuse_file_info *info)
-{
-	struct open_disk *open = open_disk_of(info);
-
-	pthread_mutex_lock(&sysfs->lock);
-	*open->prev = open->next;
-	if (open->next)
-		open->next->prev = open->prev;
-	pthread_mutex_unlock(&sysfs->lock);
-	untorn_disk_close(open->disk);
-	free(open);
-}
-
-void disk_close_all(struct sysfs *sysfs)
-{
-	while (sysfs->disks)
-		disk_release(sysfs, &(struct fuse_file_info){.fh = (uint64_t)(uintptr_t)sysfs->disks});
+		file_release(sysfs, &open->file);
 }
 
 static void *thread_buffer(struct sysfs *sysfs)

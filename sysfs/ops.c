@@ -2,7 +2,7 @@
 /*
  * The calls of the kernel, translated: a number is a node (table.h), a node is a place among the devices (tree.h).
  *
- * libfuse answers with several threads. Nothing is shared between calls but the table and the list of open disks, each with
+ * libfuse answers with several threads. Nothing is shared between calls but the table and the list of open files, each with
  * its lock, which is never held during a call into the library. The kernel caches nothing that can change: links
  * and directories come and go between two looks of one program. What cannot change it keeps, as each request is a visit of
  * another process. A store may wait for probes; other threads go on.
@@ -29,6 +29,40 @@ static struct sysfs *sysfs_of(fuse_req_t req)
 static void reply(fuse_req_t req, int r)
 {
 	fuse_reply_err(req, -r);
+}
+
+/* ------------------------------------------------------------------- open files ------------------------------------------- */
+
+void file_add(struct sysfs *sysfs, struct fuse_file_info *info, struct open_file *file)
+{
+	info->fh = (uint64_t)(uintptr_t)file;
+	pthread_mutex_lock(&sysfs->lock);
+	file->next = sysfs->open;
+	file->prev = &sysfs->open;
+	if (file->next)
+		file->next->prev = &file->next;
+	sysfs->open = file;
+	pthread_mutex_unlock(&sysfs->lock);
+}
+
+void file_release(struct sysfs *sysfs, struct open_file *file)
+{
+	pthread_mutex_lock(&sysfs->lock);
+	*file->prev = file->next;
+	if (file->next)
+		file->next->prev = file->prev;
+	pthread_mutex_unlock(&sysfs->lock);
+	file->close(file);
+}
+
+/* The program that asked may be gone: then nobody will release it. */
+static void reply_open(fuse_req_t req, struct fuse_file_info *info, struct open_file *file)
+{
+	struct sysfs *sysfs = sysfs_of(req);
+
+	file_add(sysfs, info, file);
+	if (fuse_reply_open(req, info) == -ENOENT)
+		file_release(sysfs, file);
 }
 
 /* ------------------------------------------------------------------- names and attributes of files ------------------------ */
@@ -114,14 +148,17 @@ static void op_readlink(fuse_req_t req, fuse_ino_t ino)
 /* ------------------------------------------------------------------- directories ------------------------------------------ */
 
 struct listing {
+	struct open_file file;
 	fuse_req_t req;
 	struct sysfs *sysfs;
 	char *bytes;
 	size_t size, allocated;
 };
 
-static void free_listing(struct listing *listing)
+static void close_listing(struct open_file *file)
 {
+	struct listing *listing = (struct listing *)file;
+
 	free(listing->bytes);
 	free(listing);
 }
@@ -169,9 +206,8 @@ static void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *in
 		reply(req, -ENOMEM);
 		return;
 	}
-	info->fh = (uint64_t)(uintptr_t)listing;
-	if (fuse_reply_open(req, info) == -ENOENT)
-		free_listing(listing);
+	listing->file.close = close_listing;
+	reply_open(req, info, &listing->file);
 }
 
 static int read_entries(struct listing *listing, fuse_req_t req, const struct node *node)
@@ -214,7 +250,7 @@ static void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, s
 static void op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info)
 {
 	(void)ino;
-	free_listing((struct listing *)(uintptr_t)info->fh);
+	file_release(sysfs_of(req), (struct open_file *)(uintptr_t)info->fh);
 	reply(req, 0);
 }
 
@@ -222,11 +258,20 @@ static void op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info 
 
 /* The text that a descriptor reads: made by its first read, and by each from the start. */
 struct open_attr {
+	struct open_file file;
 	pthread_mutex_t lock;
 	bool is_made;
 	size_t len;
 	char text[UNTORN_ATTR_SIZE];
 };
+
+static void close_attr(struct open_file *file)
+{
+	struct open_attr *attr = (struct open_attr *)file;
+
+	pthread_mutex_destroy(&attr->lock);
+	free(attr);
+}
 
 /* Permissions hold for root too. */
 static int check_access(const struct sysfs *sysfs, const struct node *node, int flags)
@@ -251,12 +296,9 @@ static void open_attr(fuse_req_t req, const struct node *node, struct fuse_file_
 		return;
 	}
 	pthread_mutex_init(&attr->lock, NULL);
-	info->fh = (uint64_t)(uintptr_t)attr;
+	attr->file.close = close_attr;
 	info->direct_io = 1;
-	if (fuse_reply_open(req, info) == -ENOENT) {
-		pthread_mutex_destroy(&attr->lock);
-		free(attr);
-	}
+	reply_open(req, info, &attr->file);
 }
 
 /* With the reply the kernel may release the file: what it needs is copied before. */
@@ -362,16 +404,8 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info)
 
 static void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info)
 {
-	const struct node *node = table_node(ino);
-
-	if (node->kind == NODE_DISK_FILE) {
-		disk_release(sysfs_of(req), info);
-	} else if (node->kind != NODE_LABEL_FILE) {
-		struct open_attr *attr = (struct open_attr *)(uintptr_t)info->fh;
-
-		pthread_mutex_destroy(&attr->lock);
-		free(attr);
-	}
+	if (table_node(ino)->kind != NODE_LABEL_FILE)
+		file_release(sysfs_of(req), (struct open_file *)(uintptr_t)info->fh);
 	reply(req, 0);
 }
 
@@ -547,7 +581,8 @@ void sysfs_unmount(struct sysfs *sysfs)
 		fuse_session_unmount(sysfs->session);
 	if (sysfs->session)
 		fuse_session_destroy(sysfs->session);
-	disk_close_all(sysfs);
+	while (sysfs->open)
+		file_release(sysfs, sysfs->open);
 	if (sysfs->has_buffer) {
 		free(pthread_getspecific(sysfs->buffer));
 		pthread_key_delete(sysfs->buffer);

@@ -9,7 +9,11 @@
 #include "sysfs.h"
 #include "table.h"
 
-struct open_disk;
+/* What a descriptor stands for, until the kernel releases it: the beginning of a structure that info->fh points to. */
+struct open_file {
+	void (*close)(struct open_file *file);
+	struct open_file *next, **prev; /* of those that are open; under the lock of struct sysfs */
+};
 
 struct sysfs {
 	struct tree tree;
@@ -17,23 +21,25 @@ struct sysfs {
 	struct fuse_session *session;
 	char *dir; /* where it is mounted */
 	bool is_mounted;
-	pthread_mutex_t lock;    /* of disks */
-	struct open_disk *disks; /* those that are open */
-	pthread_key_t buffer;    /* of each thread, DISK_IO_MAX bytes: what a disk is read into */
+	pthread_mutex_t lock; /* of open */
+	struct open_file *open;
+	pthread_key_t buffer; /* of each thread, DISK_IO_MAX bytes: what a disk is read into */
 	bool has_buffer;
 };
 
 #define DISK_IO_MAX (1u << 20) /* the longest request */
 
+/* Remember it before the reply; file_release() when the kernel does, or when the reply says that it never will. */
+void file_add(struct sysfs *sysfs, struct fuse_file_info *info, struct open_file *file);
+void file_release(struct sysfs *sysfs, struct open_file *file);
+
 /* ------------------------------------------------------------------ disk-file.c ------------------------------------------- */
 
 /* The calls on dev/pmem0 and the like. Each ends with a reply. */
 void disk_open(struct sysfs *sysfs, fuse_req_t req, const struct node *node, struct fuse_file_info *info);
-void disk_release(struct sysfs *sysfs, struct fuse_file_info *info);
 void disk_read(struct sysfs *sysfs, fuse_req_t req, size_t size, off_t off, struct fuse_file_info *info);
 void disk_write(fuse_req_t req, const char *buf, size_t size, off_t off, struct fuse_file_info *info);
 void disk_flush(fuse_req_t req, struct fuse_file_info *info);
 void disk_discard(fuse_req_t req, int mode, off_t off, off_t len, struct fuse_file_info *info);
-void disk_close_all(struct sysfs *sysfs);
 
 #endif

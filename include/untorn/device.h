@@ -163,7 +163,8 @@ int untorn_bus_find_namespace(struct untorn_bus *bus, const char *name, struct u
 int untorn_device_next(struct untorn_device *parent, enum untorn_device_type type, struct untorn_device **child);
 
 /*
- * Why the device is not up, a part of it was refused or its disk is read-only: a sentence in text (size bytes, terminated). -ENOENT: no problem.
+ * Why the device is not up, a part of it was refused or its disk is read-only: a sentence in text (size bytes, terminated).
+ * -ENOENT: no problem.
  */
 int untorn_device_problem(struct untorn_device *device, char *text, size_t size);
 
