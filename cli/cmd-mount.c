@@ -65,25 +65,24 @@ static int serve(const struct command *command, const char *dir)
 
 static int run(const struct command *command, int nargs, char **args)
 {
-	if (nargs == 2 && (opt.platform.file || opt.platform.nvdimms.n > 0))
-		return usage_error(command, "the platform is given twice: '%s', and by an option", args[0]);
 	if (nargs == 2)
-		opt.platform.file = args[0];
+		opt.platform.argument = args[0];
 	return serve(command, args[nargs - 1]);
 }
 
 const struct command cmd_mount = {
 	.name = "mount",
-	.synopsis = "[PLATFORM] DIR [--nvdimm DIMM...] [--background]",
+	.synopsis = "PLATFORM | --nvdimm DIMM... DIR [--background]",
 	.summary = "show the devices as files: DIR/sys as in /sys, DIR/dev with their sectors",
-	.description = "Mount the devices of a platform. PLATFORM is a platform file, as with --platform.\n"
+	.description = "Mount the devices of a platform. PLATFORM is a platform file, as with --platform, or\n"
+		       "the image of one NVDIMM.\n"
 		       "DIR/sys is laid out like /sys: reading and writing its files does what it does on\n"
 		       "Linux. DIR/dev has a file for each disk: pmem0s and the like have sectors that never\n"
 		       "tear, and fsync makes them durable; nmem0 and the like are the label areas.\n"
 		       "Unmount with fusermount3 -u DIR or umount DIR, or end the command with SIGTERM: all is\n"
 		       "then durable, and no lane is pending.\n",
 	.options = options,
-	.examples = "  untorn mount --nvdimm mem-path=nv0.img,size=128M,label-size=128K /mnt/nv --background\n"
+	.examples = "  untorn mount nv0.img /mnt/nv --background\n"
 		    "  cat /mnt/nv/sys/bus/nd/devices/region0/available_size\n"
 		    "  losetup --find --show /mnt/nv/dev/pmem0s\n"
 		    "  fusermount3 -u /mnt/nv\n",

@@ -482,8 +482,8 @@ const struct command cmd_ndctl = {
 	.description = "Run ndctl, as it is installed, in a sandbox: see untorn sandbox.\n"
 		       "\n" STATUS_TEXT,
 	.options = ndctl_options,
-	.examples = "  untorn init-labels all --nvdimm mem-path=nv0.img,size=128M,label-size=128K\n"
-		    "  untorn ndctl --nvdimm mem-path=nv0.img -- create-namespace -m sector -s 64M\n"
+	.examples = "  untorn ndctl --nvdimm mem-path=nv0.img,size=129M,label-size=1M -- \\\n"
+		    "      create-namespace -e namespace0.0 -f -m sector\n"
 		    "  untorn ndctl --nvdimm mem-path=nv0.img -- list -BDRNiu\n",
 	.max_args = -1,
 	.failure_status = 125,

@@ -270,8 +270,8 @@ static int run(const struct command *command, int nargs, char **args)
 	_cleanup_machine_ struct machine machine = {.platform = NULL};
 	int r;
 
-	(void)nargs;
-	(void)args;
+	if (nargs == 1)
+		opt.platform.argument = args[0];
 	r = machine_open_silently(&machine, command, &opt.platform, UNTORN_BUS_READ_ONLY);
 	if (r < 0)
 		return r;
@@ -281,16 +281,17 @@ static int run(const struct command *command, int nargs, char **args)
 
 const struct command cmd_tree = {
 	.name = "tree",
-	.synopsis = "--nvdimm DIMM... [-i]",
+	.synopsis = "PLATFORM | --nvdimm DIMM... [-i]",
 	.summary = "draw buses, dimms, regions, namespaces and btts as a tree",
 	.description = "Draw the devices of a platform for a person: state, size, free space, mode, name and disk of "
 		       "each, and\n"
-		       "what is wrong with it. Changes nothing. For programs there is 'untorn list'.\n",
+		       "what is wrong with it. PLATFORM is a platform file, as with --platform, or the image of one\n"
+		       "NVDIMM. Changes nothing. For programs there is 'untorn list'.\n",
 	.options = options,
-	.examples = "  untorn tree --nvdimm mem-path=nv0.img\n"
+	.examples = "  untorn tree nv0.img\n"
 		    "  untorn tree --nvdimm mem-path=nv0.img --nvdimm mem-path=nv1.img -i\n"
-		    "  untorn tree --platform machine.json\n",
+		    "  untorn tree machine.json\n",
 	.min_args = 0,
-	.max_args = 0,
+	.max_args = 1,
 	.run = run,
 };

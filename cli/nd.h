@@ -23,6 +23,7 @@ static inline void cleanup_device(struct untorn_device **device)
 struct platform_options {
 	struct texts_option nvdimms;
 	const char *file;
+	const char *argument; /* in place of these: a platform file, or the image of one NVDIMM */
 };
 
 #define PLATFORM_OPTIONS(platform)                                                                        \

@@ -66,25 +66,82 @@ static void print_problems(const struct machine *machine)
 
 /* ----------------------------------------------------------------- open, close ------------------------------------ */
 
+/* A platform file is JSON: an object. What cannot be read is left to those who say why. */
+static bool is_platform_file(const char *path)
+{
+	FILE *file = fopen(path, "re");
+	int c = '{';
+
+	if (file) {
+		do
+			c = getc(file);
+		while (c == ' ' || c == '\t' || c == '\n' || c == '\r');
+		fclose(file);
+	}
+	return c == '{';
+}
+
+/* As the mem-path of an NVDIMM, in which a comma is written twice. */
+static char *image_words(const char *path)
+{
+	char *words = malloc(sizeof("mem-path=") + 2 * strlen(path)), *p;
+
+	if (!words)
+		command_die(untorn_strerror(ENOMEM));
+	for (p = stpcpy(words, "mem-path="); *path; path++) {
+		if (*path == ',')
+			*p++ = ',';
+		*p++ = *path;
+	}
+	*p = '\0';
+	return words;
+}
+
+static int load_platform(struct machine *machine, const char *path)
+{
+	if (untorn_platform_load(machine->platform, path) == 0)
+		return 0;
+	print_error("%s", untorn_platform_error(machine->platform));
+	return CLI_FAILED;
+}
+
+static int describe_argument(struct machine *machine, const char *path)
+{
+	_cleanup_free_ char *words = NULL;
+
+	if (is_platform_file(path))
+		return load_platform(machine, path);
+	words = image_words(path);
+	if (untorn_platform_add_nvdimm(machine->platform, words) == 0)
+		return 0;
+	print_error("%s", untorn_platform_error(machine->platform));
+	return CLI_FAILED;
+}
+
 /* Returns 0, or CLI_FAILED or CLI_USAGE after a sentence. */
 static int describe_platform(struct machine *machine, const struct command *command,
 			     const struct platform_options *options)
 {
-	if (!options->file && options->nvdimms.n == 0)
+	bool has_options = options->file || options->nvdimms.n > 0;
+	int r = 0;
+
+	if (!has_options && !options->argument)
 		return usage_error(command, "the platform is missing: --nvdimm or --platform describes it");
+	if (has_options && options->argument)
+		return usage_error(command, "the platform is given twice: '%s', and by an option", options->argument);
 	if (untorn_platform_new(&machine->platform) < 0) {
 		print_error("%s", untorn_strerror(ENOMEM));
 		return CLI_FAILED;
 	}
-	if (options->file && untorn_platform_load(machine->platform, options->file) < 0) {
-		print_error("%s", untorn_platform_error(machine->platform));
-		return CLI_FAILED;
-	}
-	for (size_t i = 0; i < options->nvdimms.n; i++) {
+	if (options->argument)
+		return describe_argument(machine, options->argument);
+	if (options->file)
+		r = load_platform(machine, options->file);
+	for (size_t i = 0; r == 0 && i < options->nvdimms.n; i++) {
 		if (untorn_platform_add_nvdimm(machine->platform, options->nvdimms.texts[i]) < 0)
-			return usage_error(command, "--nvdimm: %s", untorn_platform_error(machine->platform));
+			r = usage_error(command, "--nvdimm: %s", untorn_platform_error(machine->platform));
 	}
-	return 0;
+	return r;
 }
 
 int machine_open_silently(struct machine *machine, const struct command *command,

@@ -178,7 +178,21 @@ cat <&4 >rest
 exec 4<&-
 wait $pid
 
+# ------------------------------------------------------------- one argument for all
+
+# An image of one NVDIMM, or a platform file, told from each other by what is in them.
+cp --sparse=always labels-v12.img a,b.img
+remember a,b.img
+untorn tree "${dimms[@]:0:2}" >expected
+untorn tree a,b.img | diff -u expected -
+printf '\n\t {"dimms": [{"mem-path": "a,b.img"}], "regions": [{"type": "pmem", "mappings": [{"dimm": 0}]}]}' >platform.json
+untorn tree platform.json | diff -u expected -
+assert_unchanged
+
 # --------------------------------------------------------------------- refusals
+
+assert_refused 1 "nothing: No such file" untorn tree nothing
+assert_refused 2 "the platform is given twice: 'a,b.img', and by an option" untorn tree a,b.img "${dimms[@]}"
 
 assert_refused 2 "the platform is missing: --nvdimm or --platform describes it; try" untorn tree
 assert_refused 2 "--json is not an option; try" untorn tree --json --nvdimm mem-path=labels-v12.img

@@ -179,6 +179,10 @@ umount mnt
 wait_until free "${b[@]}"
 assert_unchanged
 
+assert_ok untorn mount a.img mnt --background
+assert_equal "an image in place of options" "$(cat mnt/sys/bus/nd/devices/region0/size)" $((64 << 20))
+umount mnt
+
 assert_refused 1 "none.img: there is no such file" untorn mount --nvdimm mem-path=none.img mnt --background
 assert_refused 2 "the platform is given twice" untorn mount --nvdimm mem-path=a.img platform.json mnt
 run_status 1 untorn mount "${a[@]}" none
