@@ -65,6 +65,17 @@ untorn export a.img exported
 cmp -n 1M data exported
 assert_equal "owner of the image" "$(stat -c %u a.img)" "$("${user[@]}" id -u)"
 
+# A mount, with fusermount3, is this user's alone.
+if command -v fusermount3 >/dev/null; then
+	mkdir mnt
+	((EUID != 0)) || chown 65534:65534 mnt
+	run_status 0 as_user untorn mount "$tmp/a.img" "$tmp/mnt" --background
+	as_user cmp -n 1M "$tmp/data" "$tmp/mnt/dev/pmem0s"
+	((EUID != 0)) || run_status 1 test -e mnt/sys
+	as_user fusermount3 -u "$tmp/mnt"
+	wait_until untorn check a.img >log 2>&1
+fi
+
 # Others of this user join it, and see the same.
 mkfifo hold
 chmod 666 hold
