@@ -9,7 +9,7 @@ packages_build=(gcc libc6-dev dpkg-dev meson ninja-build pkgconf libpmem-dev lib
 
 # For all tests: other compilers, peers, and the parts of a Linux guest (its kernel is fetched by tests/interop/guest).
 packages_check=(clang clang-format shellcheck mandoc jq xz-utils util-linux fdisk dosfstools xfsprogs gnutls-bin python3
-	libpmemblk-dev pmdk-tools qemu-system-x86 qemu-utils busybox-static ndctl daxctl cpio kmod)
+	libpmemblk-dev pmdk-tools qemu-system-x86 qemu-utils busybox-static ndctl daxctl cpio kmod systemd)
 
 # missing_packages PACKAGE...: those that are not installed, one per line. Nothing where there is no dpkg to ask.
 missing_packages() {
