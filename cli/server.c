@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -22,13 +23,25 @@ static int check_fuse(void)
 	return r;
 }
 
-/* Who reads what the command printed must not wait for the server to end. */
+/* Whether standard error is a log of systemd, which says in the environment which one it is. */
+static bool has_journal(void)
+{
+	const char *text = getenv("JOURNAL_STREAM");
+	unsigned long long dev, ino;
+	struct stat st;
+
+	return text && sscanf(text, "%llu:%llu", &dev, &ino) == 2 && fstat(STDERR_FILENO, &st) == 0 &&
+	       st.st_dev == dev && st.st_ino == ino;
+}
+
+/* Who reads what the command printed must not wait for the server to end. A log takes what it says later. */
 static void let_go_of_output(void)
 {
 	_cleanup_close_ int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	int last = has_journal() ? STDOUT_FILENO : STDERR_FILENO;
 
 	fflush(NULL);
-	for (int fd = 0; null >= 0 && fd <= 2; fd++)
+	for (int fd = 0; null >= 0 && fd <= last; fd++)
 		dup2(null, fd);
 }
 

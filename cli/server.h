@@ -14,7 +14,7 @@ struct server {
 	const char *dir; /* where the file system is mounted */
 	struct sysfs_options mount;
 	bool read_only;
-	bool quiet; /* let go of standard input, output and error once it is mounted; what is wrong before is said */
+	bool quiet;               /* let go of standard input, output and error, but for a log, once it is mounted */
 	void (*begin)(void *arg); /* what a child does first, or NULL */
 	void *arg;
 };

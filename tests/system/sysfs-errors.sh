@@ -52,6 +52,28 @@ wait_until untorn list --nvdimm $nvdimm >log 2>&1 # the server has ended
 assert_unchanged
 assert_no_match "mounts" "$(</proc/self/mounts)" " $tmp/"
 
+# What the server in the background says at its end is in the log, when standard error is one. Here its file lost its bytes.
+ended() {
+	! kill -0 "$1" 2>/dev/null
+}
+: >journal
+export JOURNAL_STREAM
+for log in file journal; do
+	assert_equal "log so far" "$(<journal)" ""
+	JOURNAL_STREAM=$(stat -c %d:%i $log)
+	truncate -s 64M lost-$log.img
+	run_status 0 untorn create-namespace --nvdimm mem-path=lost-$log.img -e namespace0.0 -f -m sector
+	untorn mount lost-$log.img dir --background 2>journal
+	printf X | dd of=dir/dev/pmem0s conv=notrunc status=none
+	run_status 1 untorn tree lost-$log.img
+	server=$(sed -n 's/.*in use by process \([0-9]*\).*/\1/p' <<<"$err")
+	: >lost-$log.img
+	umount dir
+	wait_until ended "$server"
+done
+assert_match "log" "$(<journal)" "^untorn: .*the last writes may be lost"
+unset JOURNAL_STREAM
+
 # A mount whose server was killed is in the way, and it is said which way out there is.
 untorn mount --nvdimm $nvdimm dir >log 2>&1 &
 server=$!
