@@ -55,13 +55,16 @@ static void close_disk(struct open_file *file)
 	free(open);
 }
 
-/* As fuse_reply_open() does, which in libfuse 3.14 cannot say that writers need not wait for each other. */
-static int reply_open_btt(fuse_req_t req, const struct fuse_file_info *info)
+/* As reply_open() does with libfuse, which in version 3.14 cannot say that writers need not wait for each other. */
+static void reply_open_btt(struct sysfs *sysfs, fuse_req_t req, struct fuse_file_info *info, struct open_file *file)
 {
-	struct fuse_open_out open = {.fh = info->fh, .open_flags = FOPEN_DIRECT_IO | FOPEN_PARALLEL_DIRECT_WRITES};
+	struct fuse_open_out open = {.open_flags = FOPEN_DIRECT_IO | FOPEN_PARALLEL_DIRECT_WRITES};
 	const struct iovec iov = {.iov_base = &open, .iov_len = sizeof(open)};
 
-	return fuse_reply_iov(req, &iov, 1);
+	file_add(sysfs, info, file);
+	open.fh = info->fh;
+	if (fuse_reply_iov(req, &iov, 1) == -ENOENT)
+		file_release(sysfs, file);
 }
 
 void disk_open(struct sysfs *sysfs, fuse_req_t req, const struct node *node, struct fuse_file_info *info)
@@ -80,10 +83,10 @@ void disk_open(struct sysfs *sysfs, fuse_req_t req, const struct node *node, str
 	}
 	open->flags = info->flags & O_DSYNC ? UNTORN_BTT_DURABLE : 0;
 	open->file.close = close_disk;
-	file_add(sysfs, info, &open->file);
-	r = open->info.is_btt ? reply_open_btt(req, info) : fuse_reply_open(req, info);
-	if (r == -ENOENT)
-		file_release(sysfs, &open->file);
+	if (open->info.is_btt)
+		reply_open_btt(sysfs, req, info, &open->file);
+	else
+		reply_open(req, info, &open->file);
 }
 
 static void *thread_buffer(struct sysfs *sysfs)

@@ -55,8 +55,7 @@ void file_release(struct sysfs *sysfs, struct open_file *file)
 	file->close(file);
 }
 
-/* The program that asked may be gone: then nobody will release it. */
-static void reply_open(fuse_req_t req, struct fuse_file_info *info, struct open_file *file)
+void reply_open(fuse_req_t req, struct fuse_file_info *info, struct open_file *file)
 {
 	struct sysfs *sysfs = sysfs_of(req);
 
@@ -147,104 +146,15 @@ static void op_readlink(fuse_req_t req, fuse_ino_t ino)
 
 /* ------------------------------------------------------------------- directories ------------------------------------------ */
 
-struct listing {
-	struct open_file file;
-	fuse_req_t req;
-	struct sysfs *sysfs;
-	char *bytes;
-	size_t size, allocated;
-};
-
-static void close_listing(struct open_file *file)
-{
-	struct listing *listing = (struct listing *)file;
-
-	free(listing->bytes);
-	free(listing);
-}
-
-static int make_room(struct listing *listing, size_t more)
-{
-	size_t allocated = listing->allocated ? listing->allocated : 4096;
-	char *bytes;
-
-	while (allocated < listing->size + more)
-		allocated *= 2;
-	if (allocated == listing->allocated)
-		return 0;
-	bytes = realloc(listing->bytes, allocated);
-	if (!bytes)
-		return -ENOMEM;
-	listing->bytes = bytes;
-	listing->allocated = allocated;
-	return 0;
-}
-
-static int add_entry(void *arg, const char *name, const struct node *node)
-{
-	struct listing *listing = arg;
-	size_t more = fuse_add_direntry(listing->req, NULL, 0, name, NULL, 0);
-	struct stat st;
-	int r = stat_node(listing->sysfs, node, &st);
-
-	if (r < 0)
-		return r == -ENOENT ? 0 : r; /* gone meanwhile */
-	r = make_room(listing, more);
-	if (r < 0)
-		return r;
-	fuse_add_direntry(listing->req, listing->bytes + listing->size, more, name, &st, (off_t)(listing->size + more));
-	listing->size += more;
-	return 0;
-}
-
 static void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info)
 {
-	struct listing *listing = calloc(1, sizeof(*listing));
-
 	(void)ino;
-	if (!listing) {
-		reply(req, -ENOMEM);
-		return;
-	}
-	listing->file.close = close_listing;
-	reply_open(req, info, &listing->file);
+	listing_open(sysfs_of(req), req, info);
 }
 
-static int read_entries(struct listing *listing, fuse_req_t req, const struct node *node)
-{
-	int r;
-
-	listing->req = req;
-	listing->sysfs = sysfs_of(req);
-	listing->size = 0;
-	r = add_entry(listing, ".", node);
-	if (r == 0)
-		r = add_entry(listing, "..", node);
-	return r < 0 ? r : tree_list(&listing->sysfs->tree, node, add_entry, listing);
-}
-
-/*
- * What there is now is read at the beginning, and again after rewinddir(). With the reply the kernel may release the
- * directory: what it needs is copied before.
- */
 static void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *info)
 {
-	struct listing *listing = (struct listing *)(uintptr_t)info->fh;
-	_cleanup_free_ char *bytes = NULL;
-	int r = off == 0 ? read_entries(listing, req, table_node(ino)) : 0;
-
-	size = r == 0 && (uint64_t)off < listing->size ? min_u64(listing->size - (uint64_t)off, size) : 0;
-	if (r == 0 && size > 0) {
-		bytes = malloc(size);
-		if (bytes)
-			memcpy(bytes, listing->bytes + off, size);
-		else
-			r = -ENOMEM;
-	}
-	if (r < 0)
-		reply(req, r);
-	else
-		fuse_reply_buf(req, bytes, size);
+	listing_read(req, table_node(ino), size, off, info);
 }
 
 static void op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info)

@@ -33,6 +33,15 @@ struct sysfs {
 void file_add(struct sysfs *sysfs, struct fuse_file_info *info, struct open_file *file);
 void file_release(struct sysfs *sysfs, struct open_file *file);
 
+/* file_add(), and the reply. The program that asked may be gone: then nobody will release the file, and this does. */
+void reply_open(fuse_req_t req, struct fuse_file_info *info, struct open_file *file);
+
+/* ------------------------------------------------------------------- listing.c -------------------------------------------- */
+
+/* The calls on directories. Each ends with a reply. */
+void listing_open(struct sysfs *sysfs, fuse_req_t req, struct fuse_file_info *info);
+void listing_read(fuse_req_t req, const struct node *dir, size_t size, off_t off, struct fuse_file_info *info);
+
 /* ------------------------------------------------------------------ disk-file.c ------------------------------------------- */
 
 /* The calls on dev/pmem0 and the like. Each ends with a reply. */

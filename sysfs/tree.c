@@ -734,11 +734,16 @@ uint64_t node_hash(const struct node *node)
 	return hash_text(hash_text(hash, node->device), node->name);
 }
 
+ino_t node_number(const struct node *node)
+{
+	return (ino_t)(node_hash(node) | 1);
+}
+
 int tree_stat(const struct tree *tree, const struct node *node, struct stat *st)
 {
 	char text[512];
 
-	st->st_ino = (ino_t)(node_hash(node) | 1); /* programs skip entries with the number 0 */
+	st->st_ino = node_number(node);
 	st->st_nlink = 1;
 	switch (node->kind) {
 	case NODE_DIR:

@@ -52,6 +52,9 @@ struct node {
 /* The same for the same node. */
 uint64_t node_hash(const struct node *node);
 
+/* The inode number: that, but never 0, as programs skip entries without a number. */
+ino_t node_number(const struct node *node);
+
 /* What the tree shows. Constant while it is served. */
 struct tree {
 	struct untorn_bus *bus;

@@ -5,7 +5,8 @@ same-json.py DEVICES.md LINUX OURS - compare what `ndctl list -BDRNiXu` printed 
 
 The table of docs/DEVICES.md section 18 lists the exceptions, L1 and so on; below is what each means. Without them all must be equal,
 key by key. An exception that is not needed, because the lists would be equal with the others alone, fails as well, and so does one that is in
-only one of the two places. Prints what is wrong; the exit status is then 1.
+only one of the two places. In both lists devices are in the order of one hash of their names, backwards. Prints what is wrong; the exit
+status is then 1.
 """
 import json
 import re
@@ -21,8 +22,28 @@ def walk(thing, change):
     return thing
 
 
+def hash_of(name):
+    """That by which Linux orders the entries of a folder in /sys."""
+    value = 0
+    for c in name.encode():
+        value = (value + (c << 4) + (c >> 4)) * 11 & (1 << 64) - 1
+    return (value * 0x61c8864680b583eb >> 32) & 0x7fffffff
+
+
+def lists(thing):
+    """Each array of devices, as their names."""
+    if isinstance(thing, dict):
+        thing = list(thing.values())
+    elif isinstance(thing, list) and all(isinstance(item, dict) and "dev" in item for item in thing):
+        yield [item["dev"] for item in thing]
+    elif not isinstance(thing, list):
+        return
+    for item in thing:
+        yield from lists(item)
+
+
 def number_by_dimm(data):
-    """L1: a region has the number of its first dimm, in its name and those of its namespaces and disks."""
+    """L1: a region has the number of its first dimm, in its name and those of its namespaces and disks; so their order is another."""
 
     def rename(thing, old, new):
         if not isinstance(thing, dict):
@@ -38,15 +59,11 @@ def number_by_dimm(data):
         old, new = thing["dev"][len("region"):], thing["mappings"][0]["dimm"][len("nmem"):]
         return walk(thing, lambda inner: rename(inner, old, new))
 
-    return walk(data, change)
-
-
-def sort_by_name(data):
-    """L2: devices of one kind are in the order of their names."""
+    data = walk(data, change)
     return walk(data, lambda thing: sorted(thing, key=lambda item: item.get("dev", "")) if isinstance(thing, list) else thing)
 
 
-EXCEPTIONS = {"L1": number_by_dimm, "L2": sort_by_name}
+EXCEPTIONS = {"L1": number_by_dimm}
 
 
 def without(data, exceptions):
@@ -75,6 +92,12 @@ def main():
     wrong += ["only here: " + line for line in sorted(set(paths(seen)) - set(paths(expected)))]
     if json.dumps(seen, sort_keys=True) != json.dumps(expected, sort_keys=True):
         wrong.append("the lists are different")
+    for where, data in (("in Linux", linux), ("here", ours)):
+        for names in lists(data):
+            if names != sorted(names, key=hash_of, reverse=True):
+                wrong.append("%s the order is %s" % (where, " ".join(names)))
+    if not any(len(names) > 4 for names in lists(linux)):
+        wrong.append("Linux lists too few devices to have an order")
     for name in EXCEPTIONS:
         others = [other for other in EXCEPTIONS if other != name]
         if without(ours, others) == without(linux, others):
