@@ -2,8 +2,10 @@
 /*
  * The command `untorn`: finds the command by its name, and answers --help and --version of the whole.
  */
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli.h"
 
@@ -83,11 +85,23 @@ static int print_help(void)
 	return EXIT_SUCCESS;
 }
 
+/*
+ * Who calls us with a closed standard stream must not find a volume there, with messages in its first sector. What stands
+ * in for it fails each read or write of the stream, as a closed one does.
+ */
+static void hold_standard_streams(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0)
+			open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+}
+
 int main(int argc, char **argv)
 {
 	const char *name = argc > 1 ? argv[1] : NULL;
 	const struct command *command;
 
+	hold_standard_streams();
 	/* A write beyond the limit on file sizes fails like any other, instead of killing us. */
 	signal(SIGXFSZ, SIG_IGN);
 	if (!name) {

@@ -147,6 +147,16 @@ run_status 0 untorn check --namespace made0 nv0.img
 untorn export --namespace made0 nv0.img exported
 cmp -n 1M data exported
 
+# Whoever starts servers may have closed the standard streams: no volume and no pipe is taken for one of them.
+for closed in '<&-' '2>&-' '<&- >&-' '<&- >&- 2>&-'; do
+	eval "timeout 30 untorn mount \"\${a[@]}\" mnt --background $closed" || fail "$closed: status $?"
+	dd if=data of=mnt/dev/pmem0 bs=4096 conv=notrunc,fsync status=none
+	umount mnt
+	wait_until free "${a[@]}"
+	cmp -n 1M data a.img
+	dd if=/dev/zero of=a.img bs=1M count=1 conv=notrunc status=none
+done
+
 # Ended by a signal while a program writes: what had been written is there, and no lane is pending.
 untorn mount "${b[@]}" mnt 2>log &
 server=$!
