@@ -3,8 +3,8 @@
  * Loaded before a program's libraries in a sandbox: the label calls of /dev/nmemN.
  *
  * On Linux that is a character device with three ioctls (docs/DEVICES.md 14). In the sandbox it is a file that holds the label area.
- * So fstat() and ioctl() are answered here: the former says that it is the character device whose number /sys shows,
- * the latter reads and writes the file. Nothing is remembered: whether a descriptor is such a file is looked up each
+ * So stat() and its like and ioctl() are answered here: the former say that it is the character device whose number /sys
+ * shows, the latter reads and writes the file. Nothing is remembered: whether a descriptor is such a file is looked up each
  * time, so dup(), exec() and descriptors that were passed on need no care.
  */
 /* Both names of a function are defined here, so neither may stand for the other. */
@@ -30,9 +30,14 @@
 
 /* ------------------------------------------------------------------- which descriptors are meant ------------------- */
 
+static int real_stat(int dirfd, const char *path, struct stat *st, int flags)
+{
+	return (int)syscall(SYS_newfstatat, dirfd, path, st, flags);
+}
+
 static int real_fstat(int fd, struct stat *st)
 {
-	return (int)syscall(SYS_newfstatat, fd, "", st, AT_EMPTY_PATH);
+	return real_stat(fd, "", st, AT_EMPTY_PATH);
 }
 
 /* The N of nmemN. */
@@ -67,12 +72,31 @@ static dev_t device_number(unsigned number)
 	return makedev(major, minor);
 }
 
-static int stat_like_device(int fd, struct stat *st)
+/* Only a path that ends like one is looked at. */
+static bool names_label_file(int dirfd, const char *path, int flags, unsigned *ret_number)
 {
-	int r = real_fstat(fd, st), err = errno;
+	const char *slash = path ? strrchr(path, '/') : NULL, *name = slash ? slash + 1 : path;
+	bool found;
+	int fd;
+
+	if (!path || !*path)
+		return is_label_file(dirfd, ret_number);
+	if (strncmp(name, "nmem", 4) != 0)
+		return false;
+	fd = (int)syscall(SYS_openat, dirfd, path, O_PATH | O_CLOEXEC | (flags & AT_SYMLINK_NOFOLLOW ? O_NOFOLLOW : 0),
+			  0);
+	found = fd >= 0 && is_label_file(fd, ret_number);
+	if (fd >= 0)
+		close(fd);
+	return found;
+}
+
+static int stat_like_device(int dirfd, const char *path, struct stat *st, int flags)
+{
+	int r = real_stat(dirfd, path, st, flags), err = errno;
 	unsigned number;
 
-	if (r == 0 && S_ISREG(st->st_mode) && is_label_file(fd, &number)) {
+	if (r == 0 && S_ISREG(st->st_mode) && names_label_file(dirfd, path, flags, &number)) {
 		st->st_mode = S_IFCHR | (st->st_mode & 07777);
 		st->st_rdev = device_number(number);
 		st->st_size = 0;
@@ -81,34 +105,76 @@ static int stat_like_device(int fd, struct stat *st)
 	return r;
 }
 
-int fstat(int fd, struct stat *st);
-EXPORTED int fstat(int fd, struct stat *st)
+int statx(int dirfd, const char *path, int flags, unsigned mask, struct statx *stx);
+EXPORTED int statx(int dirfd, const char *path, int flags, unsigned mask, struct statx *stx)
 {
-	return stat_like_device(fd, st);
+	int r = (int)syscall(SYS_statx, dirfd, path, flags, mask, stx), err = errno;
+	unsigned number;
+
+	if (r == 0 && S_ISREG(stx->stx_mode) && names_label_file(dirfd, path, flags, &number)) {
+		dev_t device = device_number(number);
+
+		stx->stx_mode = S_IFCHR | (stx->stx_mode & 07777);
+		stx->stx_rdev_major = major(device);
+		stx->stx_rdev_minor = minor(device);
+		stx->stx_size = 0;
+	}
+	errno = err;
+	return r;
 }
 
 /* The same structure on 64-bit machines. */
 _Static_assert(sizeof(struct stat) == sizeof(struct stat64), "a machine with one struct stat");
 
-int fstat64(int fd, struct stat64 *st);
-EXPORTED int fstat64(int fd, struct stat64 *st)
-{
-	return stat_like_device(fd, (struct stat *)st);
-}
+/* Each function as it is called today, and as programs do that were linked with an older C library. */
+#define DEFINE_STAT(suffix, type)                                                                      \
+	int stat##suffix(const char *path, type *st);                                                  \
+	int lstat##suffix(const char *path, type *st);                                                 \
+	int fstat##suffix(int fd, type *st);                                                           \
+	int fstatat##suffix(int dirfd, const char *path, type *st, int flags);                         \
+	int __xstat##suffix(int version, const char *path, type *st);                                  \
+	int __lxstat##suffix(int version, const char *path, type *st);                                 \
+	int __fxstat##suffix(int version, int fd, type *st);                                           \
+	int __fxstatat##suffix(int version, int dirfd, const char *path, type *st, int flags);         \
+	EXPORTED int stat##suffix(const char *path, type *st)                                          \
+	{                                                                                              \
+		return stat_like_device(AT_FDCWD, path, (struct stat *)st, 0);                         \
+	}                                                                                              \
+	EXPORTED int lstat##suffix(const char *path, type *st)                                         \
+	{                                                                                              \
+		return stat_like_device(AT_FDCWD, path, (struct stat *)st, AT_SYMLINK_NOFOLLOW);       \
+	}                                                                                              \
+	EXPORTED int fstat##suffix(int fd, type *st)                                                   \
+	{                                                                                              \
+		return stat_like_device(fd, "", (struct stat *)st, AT_EMPTY_PATH);                     \
+	}                                                                                              \
+	EXPORTED int fstatat##suffix(int dirfd, const char *path, type *st, int flags)                 \
+	{                                                                                              \
+		return stat_like_device(dirfd, path, (struct stat *)st, flags);                        \
+	}                                                                                              \
+	EXPORTED int __xstat##suffix(int version, const char *path, type *st)                          \
+	{                                                                                              \
+		(void)version;                                                                         \
+		return stat_like_device(AT_FDCWD, path, (struct stat *)st, 0);                         \
+	}                                                                                              \
+	EXPORTED int __lxstat##suffix(int version, const char *path, type *st)                         \
+	{                                                                                              \
+		(void)version;                                                                         \
+		return stat_like_device(AT_FDCWD, path, (struct stat *)st, AT_SYMLINK_NOFOLLOW);       \
+	}                                                                                              \
+	EXPORTED int __fxstat##suffix(int version, int fd, type *st)                                   \
+	{                                                                                              \
+		(void)version;                                                                         \
+		return stat_like_device(fd, "", (struct stat *)st, AT_EMPTY_PATH);                     \
+	}                                                                                              \
+	EXPORTED int __fxstatat##suffix(int version, int dirfd, const char *path, type *st, int flags) \
+	{                                                                                              \
+		(void)version;                                                                         \
+		return stat_like_device(dirfd, path, (struct stat *)st, flags);                        \
+	}
 
-int __fxstat(int version, int fd, struct stat *st);
-EXPORTED int __fxstat(int version, int fd, struct stat *st)
-{
-	(void)version;
-	return stat_like_device(fd, st);
-}
-
-int __fxstat64(int version, int fd, struct stat64 *st);
-EXPORTED int __fxstat64(int version, int fd, struct stat64 *st)
-{
-	(void)version;
-	return stat_like_device(fd, (struct stat *)st);
-}
+DEFINE_STAT(, struct stat)
+DEFINE_STAT(64, struct stat64)
 
 /* ------------------------------------------------------------------- the calls ------------------------------------- */
 

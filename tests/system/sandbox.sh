@@ -8,7 +8,7 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/own-mounts.sh"
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/functions.sh"
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/sandbox.sh"
-requires untorn ndctl jq setpriv unshare mountpoint
+requires untorn ndctl jq setpriv unshare mountpoint python3
 requires_sandbox
 
 mkdir run mnt
@@ -57,6 +57,28 @@ cat /sys/bus/nd/devices/region0/size
 SCRIPT
 run_status 0 untorn sandbox "${a[@]}" -- untorn sandbox --nvdimm mem-path=inner.img -- sh twice
 assert_equal "twice in a folder; size of the inner region" "$out" $((48 << 20))
+
+# A dimm is a character device, whatever way a program asks, with the number that /sys says.
+# shellcheck disable=SC2016
+run_status 0 untorn sandbox --nvdimm mem-path=a.img,label-size=128K -- bash -ec '
+	cat /sys/bus/nd/devices/nmem0/dev
+	test -c /dev/nmem0
+	cd /dev
+	stat -c "%F %t:%T" nmem0 ./nmem0 - <nmem0
+	find nmem0 -type c -printf "%p\n"
+	python3 -c "import os, stat
+for st in os.stat(\"nmem0\"), os.lstat(\"/dev/nmem0\"), os.stat(\"nmem0\", dir_fd=os.open(\"/dev\", os.O_RDONLY)), os.fstat(0):
+	print(stat.filemode(st.st_mode), os.major(st.st_rdev), os.minor(st.st_rdev))" <nmem0
+	stat -c "%F" /sys/bus/nd/devices/nmem0 /dev/pmem0'
+one="character special file f5:0"
+assert_equal "kinds of files" "$out" "245:0
+$one
+$one
+$one
+nmem0
+$(for _ in 1 2 3 4; do echo "crw------- 245 0"; done)
+symbolic link
+regular file"
 
 # Its folder is gone, wherever it was; what is in this one is from us.
 assert_equal "left behind" "$(ls run)" ""
