@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Loaded before a program's libraries in a sandbox: the label calls of /dev/nmemN.
+ * Loaded before a program's libraries in a sandbox: the label calls of /dev/nmemN, and no kernel modules for our devices.
  *
  * On Linux that is a character device with three ioctls (docs/DEVICES.md 14). In the sandbox it is a file that holds the label area.
  * So stat() and its like and ioctl() are answered here: the former say that it is the character device whose number /sys
@@ -10,6 +10,7 @@
 /* Both names of a function are defined here, so neither may stand for the other. */
 #undef _FILE_OFFSET_BITS
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/ndctl.h>
@@ -265,4 +266,24 @@ EXPORTED int ioctl(int fd, unsigned long request, ...)
 	if (_IOC_TYPE(request) == ND_IOCTL && is_label_file(fd, &number))
 		return label_call(fd, (unsigned)request, arg);
 	return (int)syscall(SYS_ioctl, fd, request, arg);
+}
+
+/* ------------------------------------------------------------------- modules -------------------------------------- */
+
+/*
+ * Before libndctl binds a device it loads the kernel module that libkmod knows for it, and gives up when that fails. Our
+ * drivers need none: the machine may have no such module, may not let us load it, and keeps it when the sandbox is gone.
+ */
+struct kmod_ctx;
+struct kmod_list;
+
+int kmod_module_new_from_lookup(struct kmod_ctx *ctx, const char *alias, struct kmod_list **list);
+EXPORTED int kmod_module_new_from_lookup(struct kmod_ctx *ctx, const char *alias, struct kmod_list **list)
+{
+	int (*next)(struct kmod_ctx * ctx, const char *alias, struct kmod_list **list);
+
+	if (alias && strncmp(alias, "nd:", 3) == 0)
+		return 0; /* and the list stays empty */
+	*(void **)&next = dlsym(RTLD_NEXT, "kmod_module_new_from_lookup");
+	return next ? next(ctx, alias, list) : -ENOSYS;
 }

@@ -80,6 +80,17 @@ $(for _ in 1 2 3 4; do echo "crw------- 245 0"; done)
 symbolic link
 regular file"
 
+# The machine has modules for such devices, and nobody may load them. In its own sandbox, ndctl does not try.
+if [[ -d /etc/modprobe.d ]] && mkdir modprobe.d && mount --bind modprobe.d /etc/modprobe.d; then
+	printf 'alias nd:t* nd_untorn\ninstall nd_untorn %s/loaded; false\n' "$tmp" >modprobe.d/nd.conf
+	printf '#!/bin/sh\n: >%s/modules\n' "$tmp" >loaded
+	chmod +x loaded
+	run_status 0 untorn sandbox "${a[@]}" -- sh -ec 'ndctl disable-region region0; ndctl enable-region region0
+		ndctl disable-namespace namespace0.0; ndctl enable-namespace namespace0.0; ls /dev/pmem0'
+	assert_missing modules
+	umount /etc/modprobe.d
+fi
+
 # Its folder is gone, wherever it was; what is in this one is from us.
 assert_equal "left behind" "$(ls run)" ""
 run_status 0 env -u XDG_RUNTIME_DIR "$(command -v untorn)" sandbox "${a[@]}" -- readlink /dev/null
