@@ -10,15 +10,18 @@
  * has there.
  */
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/signals.h"
 #include "server.h"
 
 static struct {
@@ -96,9 +99,11 @@ static int enter_namespaces(void)
 }
 
 struct sandbox {
+	char *preload; /* the library for label calls */
 	char *dir;
 	pid_t self, server;
-	sigset_t outside; /* signals that were blocked when we were called, as they are for our children */
+	sigset_t held;    /* signals that are taken one by one, for the command */
+	sigset_t outside; /* those that were blocked when we were called, as they are for our children */
 };
 
 static char *path_in(const struct sandbox *sandbox, const char *name)
@@ -119,14 +124,30 @@ static int bind_mount(const char *source, const char *target)
 	return -EPERM;
 }
 
-/* Make the private folder. */
+/* Links lead through the folder: its name is absolute, not long, and not below what is covered. */
+static char *parent_dir(void)
+{
+	enum { LENGTH_MAX = 96 };
+	const char *wanted = getenv("XDG_RUNTIME_DIR");
+	char *path = wanted && *wanted == '/' ? realpath(wanted, NULL) : NULL;
+
+	if (!path || strlen(path) > LENGTH_MAX || strncmp(path, "/dev/", 5) == 0 || strncmp(path, "/sys/", 5) == 0) {
+		free(path);
+		path = strdup("/tmp");
+	}
+	if (!path)
+		command_die("out of memory");
+	return path;
+}
+
+/* Make the private folder. What is unmounted outside is so inside, too: a sandbox does not keep other file systems. */
 static int make_dir(struct sandbox *sandbox)
 {
 	static const char *const names[] = {"sys", "dev", "mnt"};
-	const char *parent = getenv("XDG_RUNTIME_DIR");
+	_cleanup_free_ char *parent = parent_dir();
 	int r = 0;
 
-	if (asprintf(&sandbox->dir, "%s/untorn-XXXXXX", parent && *parent ? parent : "/tmp") < 0)
+	if (asprintf(&sandbox->dir, "%s/untorn-XXXXXX", parent) < 0)
 		command_die("out of memory");
 	if (!mkdtemp(sandbox->dir)) {
 		print_error("%s: cannot make a private folder: %s", sandbox->dir, system_strerror(-errno));
@@ -134,7 +155,7 @@ static int make_dir(struct sandbox *sandbox)
 		sandbox->dir = NULL;
 		return -EPERM;
 	}
-	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0 ||
 	    mount("untorn", sandbox->dir, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755") < 0) {
 		print_error("%s: cannot mount a private folder: %s", sandbox->dir, system_strerror(-errno));
 		return -EPERM;
@@ -170,16 +191,31 @@ static void remove_dir(struct sandbox *sandbox)
 
 /* ------------------------------------------------------------------- the server ----------------------------------- */
 
-/* If we are killed it ends as if we had told it, and it is not in the way of a ^C for the command. */
+/*
+ * If we are killed it ends as if we had told it, and it is not in the way of a ^C for the command. SIGTERM is how it is told, also
+ * where our caller ignores or blocks that.
+ */
 static void begin_server(void *arg)
 {
 	const struct sandbox *sandbox = arg;
+	sigset_t blocked = sandbox->outside;
 
-	sigprocmask(SIG_SETMASK, &sandbox->outside, NULL);
+	signal(SIGTERM, SIG_DFL);
+	sigdelset(&blocked, SIGTERM);
+	sigprocmask(SIG_SETMASK, &blocked, NULL);
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	setpgid(0, 0);
 	if (getppid() != sandbox->self)
 		exit(EXIT_FAILURE);
+}
+
+/* Who would remove the folder was killed. */
+static void end_server(void *arg)
+{
+	struct sandbox *sandbox = arg;
+
+	if (getppid() != sandbox->self)
+		remove_dir(sandbox);
 }
 
 /* Ready when it returns 0; else a sentence has been printed. */
@@ -195,6 +231,7 @@ static int start_server(const struct command *command, struct sandbox *sandbox)
 		.mount = {.outside_sys = sys_fd, .outside_dev = dev_fd, .outside = sandbox->dir},
 		.read_only = opt.read_only,
 		.begin = begin_server,
+		.end = end_server,
 		.arg = sandbox,
 	};
 
@@ -233,58 +270,85 @@ static const char *preload_path(void)
 	return path && *path ? path : UNTORN_PRELOAD;
 }
 
-/* The dynamic linker would complain about it for each program, and go on without. */
-static int check_preload(void)
+/* The dynamic linker would complain about it for each program, and go on without. The path, allocated; NULL after a sentence. */
+static char *find_preload(void)
 {
-	if (access(preload_path(), R_OK) == 0)
-		return 0;
-	print_error("%s: the library for label calls cannot be used: %s; UNTORN_PRELOAD says where it is",
-		    preload_path(), system_strerror(-errno));
-	return -EIO;
+	char *path = realpath(preload_path(), NULL);
+	int r = !path || access(path, R_OK) < 0 ? -errno : 0;
+
+	if (r < 0)
+		print_error("%s: the library for label calls cannot be used: %s; UNTORN_PRELOAD says where it is",
+			    preload_path(), system_strerror(r));
+	else if (path[strcspn(path, " :")])
+		print_error("%s: the library for label calls cannot be used: there is a blank or a colon in its path",
+			    path);
+	else
+		return path;
+	free(path);
+	return NULL;
 }
 
 /* Programs that ask for labels with ioctl() find a file there; the library answers their calls from it. */
-static void set_preload(void)
+static void set_preload(const char *path)
 {
 	const char *old = getenv("LD_PRELOAD");
 	_cleanup_free_ char *text = NULL;
 
-	if (asprintf(&text, "%s%s%s", preload_path(), old && *old ? ":" : "", old ? old : "") < 0 ||
+	if (asprintf(&text, "%s%s%s", path, old && *old ? ":" : "", old ? old : "") < 0 ||
 	    setenv("LD_PRELOAD", text, 1) < 0)
 		command_die("out of memory");
 }
 
-_Noreturn static void exec_command(char **args)
+_Noreturn static void exec_command(const char *preload, char **args)
 {
 	int err;
 
-	set_preload();
+	set_preload(preload);
+	signal(SIGXFSZ, SIG_DFL); /* which is ignored for our own writes */
 	execvp(args[0], args);
 	err = errno;
 	print_error("%s: cannot be run: %s", args[0], system_strerror(-err));
 	_exit(err == ENOENT ? 127 : 126);
 }
 
-/* SIGTERM and SIGHUP are for the command, and wait until there is one: what we have made is cleared away then, too. */
-static const sigset_t *passed_on(void)
+/* Signals are for the command. They wait until there is one, so that what we have made is cleared away whatever comes. */
+static void hold_signals(struct sandbox *sandbox)
 {
-	static sigset_t set;
+	static const int signals[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
-	sigaddset(&set, SIGCHLD);
-	return &set;
+	signal(SIGCHLD, SIG_DFL);
+	sigemptyset(&sandbox->held);
+	sigaddset(&sandbox->held, SIGCHLD);
+	signals_add_heard(&sandbox->held, signals, ARRAY_SIZE(signals));
+	sigprocmask(SIG_BLOCK, &sandbox->held, &sandbox->outside);
 }
 
-static int wait_for_command(pid_t pid, int *ret_status)
+/* One that came before there is a command; 0: none. */
+static int early_signal(const struct sandbox *sandbox)
 {
+	const struct timespec at_once = {0};
 	int signal;
+
+	do
+		signal = sigtimedwait(&sandbox->held, NULL, &at_once);
+	while (signal == SIGCHLD);
+	return signal > 0 ? signal : 0;
+}
+
+/* The terminal sends its signals to the command, too. */
+static bool is_for_us_alone(const siginfo_t *info)
+{
+	return info->si_signo != SIGCHLD && info->si_code != SI_KERNEL;
+}
+
+static int wait_for_command(const struct sandbox *sandbox, pid_t pid, int *ret_status)
+{
+	siginfo_t info;
 	pid_t ended;
 
 	while ((ended = waitpid(pid, ret_status, WNOHANG)) == 0) {
-		if (sigwait(passed_on(), &signal) == 0 && signal != SIGCHLD)
-			kill(pid, signal);
+		if (sigwaitinfo(&sandbox->held, &info) > 0 && is_for_us_alone(&info))
+			kill(pid, info.si_signo);
 	}
 	return ended < 0 ? -errno : 0;
 }
@@ -292,21 +356,17 @@ static int wait_for_command(pid_t pid, int *ret_status)
 /* Its exit status as a shell says it. */
 static int run_command(const struct sandbox *sandbox, char **args)
 {
-	struct sigaction ignore = {.sa_handler = SIG_IGN}, old_int, old_quit;
-	int status, r;
+	int status, r, signal = early_signal(sandbox);
 	pid_t pid;
 
-	/* A ^C is for the command. */
-	sigaction(SIGINT, &ignore, &old_int);
-	sigaction(SIGQUIT, &ignore, &old_quit);
+	if (signal > 0)
+		return 128 + signal;
 	pid = fork();
 	if (pid == 0) {
-		sigaction(SIGINT, &old_int, NULL);
-		sigaction(SIGQUIT, &old_quit, NULL);
 		sigprocmask(SIG_SETMASK, &sandbox->outside, NULL);
-		exec_command(args);
+		exec_command(sandbox->preload, args);
 	}
-	r = pid < 0 ? -errno : wait_for_command(pid, &status);
+	r = pid < 0 ? -errno : wait_for_command(sandbox, pid, &status);
 	if (r < 0) {
 		print_error("%s: cannot be started: %s", args[0], system_strerror(r));
 		return CLI_FAILED;
@@ -372,14 +432,23 @@ static int join_namespace(int pid, const char *name, int type)
 	return setns(fd, type) < 0 ? -errno : 0;
 }
 
+/* A process may have ended, and its number be another's: nothing is run on the machine's own devices. */
+static int check_joined(int pid)
+{
+	struct statfs fs;
+
+	if (statfs("/sys/bus/nd", &fs) == 0 && fs.f_type == FUSE_SUPER_MAGIC)
+		return 0;
+	print_error("process %d: it is no sandbox, or its sandbox has ended", pid);
+	return -ENOENT;
+}
+
 static int join(char **args)
 {
-	_cleanup_free_ char *cwd = getcwd(NULL, 0);
-	int pid = 0, r = check_preload();
+	_cleanup_free_ char *cwd = getcwd(NULL, 0), *preload = find_preload();
+	int pid = 0, r;
 
-	if (r == 0)
-		r = read_pid_file(&pid);
-	if (r < 0)
+	if (!preload || read_pid_file(&pid) < 0)
 		return CLI_FAILED;
 	r = join_namespace(pid, "user", CLONE_NEWUSER);
 	if (r == 0)
@@ -388,21 +457,24 @@ static int join(char **args)
 		print_error("process %d: its sandbox cannot be joined: %s", pid, system_strerror(r));
 		return CLI_FAILED;
 	}
+	if (check_joined(pid) < 0)
+		return CLI_FAILED;
 	if (!cwd || chdir(cwd) < 0)
 		print_note("the current folder is not there in the sandbox: running in /");
-	exec_command(args);
+	exec_command(preload, args);
 }
 
 /* ------------------------------------------------------------------- both ----------------------------------------- */
 
 static int run_in_sandbox(const struct command *command, char **args)
 {
-	struct sandbox sandbox = {.self = getpid()};
-	int r = check_preload(), status = CLI_FAILED;
+	struct sandbox sandbox = {.self = getpid(), .preload = find_preload()};
+	int r, status = CLI_FAILED;
 
-	sigprocmask(SIG_BLOCK, passed_on(), &sandbox.outside);
-	if (r == 0)
-		r = enter_namespaces();
+	if (!sandbox.preload)
+		return CLI_FAILED;
+	hold_signals(&sandbox);
+	r = enter_namespaces();
 	if (r == 0)
 		r = make_dir(&sandbox);
 	if (r == 0)
@@ -420,6 +492,7 @@ static int run_in_sandbox(const struct command *command, char **args)
 	}
 	r = stop_server(&sandbox);
 	remove_dir(&sandbox);
+	free(sandbox.preload);
 	return r < 0 && status == 0 ? CLI_FAILED : status;
 }
 

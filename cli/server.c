@@ -34,8 +34,11 @@ static bool has_journal(void)
 	       st.st_dev == dev && st.st_ino == ino;
 }
 
-/* Who reads what the command printed must not wait for the server to end. A log takes what it says later. */
-static void let_go_of_output(void)
+/*
+ * Who reads what the command printed must not wait for the server to end, nor who unmounts what the command was called in. A log takes
+ * what it says later.
+ */
+static void let_go(void)
 {
 	_cleanup_close_ int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	int last = has_journal() ? STDOUT_FILENO : STDERR_FILENO;
@@ -43,6 +46,8 @@ static void let_go_of_output(void)
 	fflush(NULL);
 	for (int fd = 0; null >= 0 && fd <= last; fd++)
 		dup2(null, fd);
+	if (chdir("/") < 0)
+		print_note("the server stays in the folder in which it was called: %s", system_strerror(-errno));
 }
 
 /* It is mounted: tell the process that waits for it, if there is one. */
@@ -51,7 +56,7 @@ static int tell_ready(const struct server *server, int ready_fd)
 	int r = 0;
 
 	if (server->quiet)
-		let_go_of_output();
+		let_go();
 	if (ready_fd >= 0) {
 		if (write(ready_fd, "", 1) != 1)
 			r = -EPIPE;
@@ -101,6 +106,8 @@ _Noreturn static void run_child(const struct server *server, int ready_fd)
 	if (server->begin)
 		server->begin(server->arg);
 	r = serve(server, ready_fd);
+	if (server->end)
+		server->end(server->arg);
 	exit(r == CLI_OK ? EXIT_SUCCESS : r == CLI_USAGE ? STATUS_USAGE : STATUS_FAILED);
 }
 

@@ -14,8 +14,9 @@ struct server {
 	const char *dir; /* where the file system is mounted */
 	struct sysfs_options mount;
 	bool read_only;
-	bool quiet;               /* let go of standard input, output and error, but for a log, once it is mounted */
-	void (*begin)(void *arg); /* what a child does first, or NULL */
+	bool quiet; /* once it is mounted, let go of the folder and of standard input, output and error, but for a log */
+	void (*begin)(void *arg); /* what a child does first and last, or NULL */
+	void (*end)(void *arg);
 	void *arg;
 };
 

@@ -2,10 +2,11 @@
 /*
  * Loaded before a program's libraries in a sandbox: the label calls of /dev/nmemN, and no kernel modules for our devices.
  *
- * On Linux that is a character device with three ioctls (docs/DEVICES.md 14). In the sandbox it is a file that holds the label area.
- * So stat() and its like and ioctl() are answered here: the former say that it is the character device whose number /sys
- * shows, the latter reads and writes the file. Nothing is remembered: whether a descriptor is such a file is looked up each
- * time, so dup(), exec() and descriptors that were passed on need no care.
+ * On Linux that is a character device with three ioctls (docs/DEVICES.md 14), and /dev/ndctlN one with none that we have. In the
+ * sandbox they are files: one with the label area, and an empty one. So stat() and its like and ioctl() are answered here:
+ * stat() says that it is the character device whose number /sys shows, ioctl() reads and writes the file. Nothing is
+ * remembered: whether a descriptor is such a file is looked up each time, so dup(), exec() and descriptors that were passed on
+ * need no care.
  */
 /* Both names of a function are defined here, so neither may stand for the other. */
 #undef _FILE_OFFSET_BITS
@@ -41,8 +42,13 @@ static int real_fstat(int fd, struct stat *st)
 	return real_stat(fd, "", st, AT_EMPTY_PATH);
 }
 
-/* The N of nmemN. */
-static bool is_label_file(int fd, unsigned *ret_number)
+/* What a file stands for. */
+struct node {
+	bool is_dimm; /* nmemN; otherwise ndctlN, a bus, which takes no label calls */
+	unsigned number;
+};
+
+static bool find_node(int fd, struct node *ret_node)
 {
 	char link[64], path[64];
 	int end = 0;
@@ -53,17 +59,19 @@ static bool is_label_file(int fd, unsigned *ret_number)
 	if (n <= 0)
 		return false;
 	path[n] = '\0';
-	return sscanf(path, "/dev/nmem%u%n", ret_number, &end) == 1 && path[end] == '\0';
+	ret_node->is_dimm = sscanf(path, "/dev/nmem%u%n", &ret_node->number, &end) == 1;
+	return (ret_node->is_dimm || sscanf(path, "/dev/ndctl%u%n", &ret_node->number, &end) == 1) && path[end] == '\0';
 }
 
 /* Its device number, as libndctl compares it. */
-static dev_t device_number(unsigned number)
+static dev_t device_number(const struct node *node)
 {
 	unsigned major = 0, minor = 0;
 	char path[64];
 	FILE *file;
 
-	snprintf(path, sizeof(path), "/sys/bus/nd/devices/nmem%u/dev", number);
+	snprintf(path, sizeof(path), node->is_dimm ? "/sys/bus/nd/devices/nmem%u/dev" : "/sys/class/nd/ndctl%u/dev",
+		 node->number);
 	file = fopen(path, "re");
 	if (!file)
 		return 0;
@@ -74,19 +82,19 @@ static dev_t device_number(unsigned number)
 }
 
 /* Only a path that ends like one is looked at. */
-static bool names_label_file(int dirfd, const char *path, int flags, unsigned *ret_number)
+static bool names_node(int dirfd, const char *path, int flags, struct node *ret_node)
 {
 	const char *slash = path ? strrchr(path, '/') : NULL, *name = slash ? slash + 1 : path;
 	bool found;
 	int fd;
 
 	if (!path || !*path)
-		return is_label_file(dirfd, ret_number);
-	if (strncmp(name, "nmem", 4) != 0)
+		return find_node(dirfd, ret_node);
+	if (strncmp(name, "nmem", 4) != 0 && strncmp(name, "ndctl", 5) != 0)
 		return false;
 	fd = (int)syscall(SYS_openat, dirfd, path, O_PATH | O_CLOEXEC | (flags & AT_SYMLINK_NOFOLLOW ? O_NOFOLLOW : 0),
 			  0);
-	found = fd >= 0 && is_label_file(fd, ret_number);
+	found = fd >= 0 && find_node(fd, ret_node);
 	if (fd >= 0)
 		close(fd);
 	return found;
@@ -95,11 +103,11 @@ static bool names_label_file(int dirfd, const char *path, int flags, unsigned *r
 static int stat_like_device(int dirfd, const char *path, struct stat *st, int flags)
 {
 	int r = real_stat(dirfd, path, st, flags), err = errno;
-	unsigned number;
+	struct node node;
 
-	if (r == 0 && S_ISREG(st->st_mode) && names_label_file(dirfd, path, flags, &number)) {
+	if (r == 0 && S_ISREG(st->st_mode) && names_node(dirfd, path, flags, &node)) {
 		st->st_mode = S_IFCHR | (st->st_mode & 07777);
-		st->st_rdev = device_number(number);
+		st->st_rdev = device_number(&node);
 		st->st_size = 0;
 	}
 	errno = err;
@@ -110,10 +118,10 @@ int statx(int dirfd, const char *path, int flags, unsigned mask, struct statx *s
 EXPORTED int statx(int dirfd, const char *path, int flags, unsigned mask, struct statx *stx)
 {
 	int r = (int)syscall(SYS_statx, dirfd, path, flags, mask, stx), err = errno;
-	unsigned number;
+	struct node node;
 
-	if (r == 0 && S_ISREG(stx->stx_mode) && names_label_file(dirfd, path, flags, &number)) {
-		dev_t device = device_number(number);
+	if (r == 0 && S_ISREG(stx->stx_mode) && names_node(dirfd, path, flags, &node)) {
+		dev_t device = device_number(&node);
 
 		stx->stx_mode = S_IFCHR | (stx->stx_mode & 07777);
 		stx->stx_rdev_major = major(device);
@@ -185,6 +193,10 @@ static int get_size(int fd, struct nd_cmd_get_config_size *call)
 
 	if (real_fstat(fd, &st) < 0)
 		return -1;
+	if (st.st_size == 0) {
+		errno = ENOTTY; /* a dimm without label area has no label calls */
+		return -1;
+	}
 	call->status = 0;
 	call->config_size = (uint32_t)st.st_size;
 	call->max_xfer = MAX_XFER;
@@ -256,16 +268,19 @@ static int label_call(int fd, unsigned request, void *arg)
 int ioctl(int fd, unsigned long request, ...);
 EXPORTED int ioctl(int fd, unsigned long request, ...)
 {
-	unsigned number;
+	struct node node;
 	va_list args;
 	void *arg;
 
 	va_start(args, request);
 	arg = va_arg(args, void *);
 	va_end(args);
-	if (_IOC_TYPE(request) == ND_IOCTL && is_label_file(fd, &number))
+	if (_IOC_TYPE(request) != ND_IOCTL || !find_node(fd, &node))
+		return (int)syscall(SYS_ioctl, fd, request, arg);
+	if (node.is_dimm)
 		return label_call(fd, (unsigned)request, arg);
-	return (int)syscall(SYS_ioctl, fd, request, arg);
+	errno = ENOTTY;
+	return -1;
 }
 
 /* ------------------------------------------------------------------- modules -------------------------------------- */

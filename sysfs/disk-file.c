@@ -89,6 +89,11 @@ void disk_open(struct sysfs *sysfs, fuse_req_t req, const struct node *node, str
 		reply_open(req, info, &open->file);
 }
 
+int disk_check(const struct fuse_file_info *info)
+{
+	return untorn_disk_pread(open_disk_of(info)->disk, NULL, 0, 0);
+}
+
 static void *thread_buffer(struct sysfs *sysfs)
 {
 	void *buffer = pthread_getspecific(sysfs->buffer);

@@ -151,6 +151,13 @@ static int show_nothing(const struct call *call, FILE *out)
 	return 0;
 }
 
+/* As a raw disk on Linux says. */
+static int show_dax(const struct call *call, FILE *out)
+{
+	fprintf(out, "%d\n", !call->disk.is_btt);
+	return 0;
+}
+
 static int show_write_cache(const struct call *call, FILE *out)
 {
 	(void)call;
@@ -182,6 +189,7 @@ static const struct {
 	{DISK, "size", 0444, show_disk_size, NULL},
 	{DISK, "uevent", 0644, show_disk_uevent, store_uevent},
 	{RAW_DISK, "badblocks", 0444, show_nothing, NULL},
+	{QUEUE, "dax", 0444, show_dax, NULL},
 	{QUEUE, "hw_sector_size", 0444, show_logical, NULL},
 	{QUEUE, "logical_block_size", 0444, show_logical, NULL},
 	{QUEUE, "minimum_io_size", 0444, show_physical, NULL},

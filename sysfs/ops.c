@@ -108,13 +108,15 @@ static void op_forget_multi(fuse_req_t req, size_t n, struct fuse_forget_data *f
 	fuse_reply_none(req);
 }
 
+/* With an open file: before the kernel reads from its cache it asks here, so a disk that has vanished is said to have. */
 static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info)
 {
 	const struct node *node = table_node(ino);
 	struct stat st;
-	int r = stat_node(sysfs_of(req), node, &st);
+	int r = info && node->kind == NODE_DISK_FILE ? disk_check(info) : 0;
 
-	(void)info;
+	if (r == 0)
+		r = stat_node(sysfs_of(req), node, &st);
 	if (r < 0)
 		reply(req, r);
 	else
@@ -248,14 +250,14 @@ static void write_attr(fuse_req_t req, const struct node *node, const char *text
 
 /* ------------------------------------------------------------------- label areas ------------------------------------------ */
 
-/* The dimm of a node; the reference is the caller's. */
+/* The dimm of a node, and the size of its label area; the reference is the caller's. */
 static int dimm_of(const struct sysfs *sysfs, const struct node *node, struct untorn_device **ret_dimm,
 		   uint64_t *ret_size)
 {
 	int r = untorn_bus_find(sysfs->tree.bus, node->device, ret_dimm);
 
-	if (r == 0)
-		r = untorn_dimm_label_size(*ret_dimm, ret_size);
+	if (r == 0 && untorn_dimm_label_size(*ret_dimm, ret_size) < 0)
+		*ret_size = 0;
 	return r;
 }
 
@@ -269,7 +271,9 @@ static void read_labels(fuse_req_t req, const struct node *node, size_t size, of
 	if (r == 0) {
 		size = (uint64_t)off < area ? min_u64(size, area - (uint64_t)off) : 0;
 		bytes = malloc(size + 1);
-		r = bytes ? untorn_dimm_label_read(dimm, (uint64_t)off, bytes, size) : -ENOMEM;
+		r = bytes ? 0 : -ENOMEM;
+		if (r == 0 && size > 0)
+			r = untorn_dimm_label_read(dimm, (uint64_t)off, bytes, size);
 	}
 	if (r < 0)
 		reply(req, r);
@@ -438,7 +442,7 @@ static const struct fuse_lowlevel_ops ops = {
 
 /* ------------------------------------------------------------------- mounting --------------------------------------------- */
 
-static int start_session(struct sysfs *sysfs, const char *dir, bool others)
+static int start_session(struct sysfs *sysfs, bool others)
 {
 	struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
 	int r = 0;
@@ -454,7 +458,7 @@ static int start_session(struct sysfs *sysfs, const char *dir, bool others)
 	fuse_opt_free_args(&args);
 	if (r < 0)
 		return r;
-	if (fuse_session_mount(sysfs->session, dir) < 0)
+	if (fuse_session_mount(sysfs->session, sysfs->dir) < 0)
 		return -EACCES;
 	sysfs->is_mounted = true;
 	return 0;
@@ -469,15 +473,16 @@ int sysfs_mount(struct untorn_bus *bus, const char *dir, const struct sysfs_opti
 		return -ENOMEM;
 	sysfs->tree = (struct tree){bus, options->outside_sys, options->outside_dev, options->outside};
 	pthread_mutex_init(&sysfs->lock, NULL);
-	sysfs->dir = strdup(dir);
 	r = table_init(&sysfs->table);
-	if (r == 0 && !sysfs->dir)
-		r = -ENOMEM;
+	if (r == 0) {
+		sysfs->dir = realpath(dir, NULL); /* the working directory may be another when it is unmounted */
+		r = sysfs->dir ? 0 : -errno;
+	}
 	if (r == 0)
 		r = -pthread_key_create(&sysfs->buffer, free);
 	sysfs->has_buffer = r == 0;
 	if (r == 0)
-		r = start_session(sysfs, dir, options->others);
+		r = start_session(sysfs, options->others);
 	if (r < 0)
 		sysfs_unmount(sysfs);
 	else

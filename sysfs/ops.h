@@ -44,6 +44,9 @@ void listing_read(fuse_req_t req, const struct node *dir, size_t size, off_t off
 
 /* ------------------------------------------------------------------ disk-file.c ------------------------------------------- */
 
+/* Whether the disk of an open file is still there; -ENXIO: it is not, and never will be. */
+int disk_check(const struct fuse_file_info *info);
+
 /* The calls on dev/pmem0 and the like. Each ends with a reply. */
 void disk_open(struct sysfs *sysfs, fuse_req_t req, const struct node *node, struct fuse_file_info *info);
 void disk_read(struct sysfs *sysfs, fuse_req_t req, size_t size, off_t off, struct fuse_file_info *info);

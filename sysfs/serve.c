@@ -21,6 +21,7 @@
 
 #include "base/bits.h"
 #include "base/cleanup.h"
+#include "base/signals.h"
 
 #define WAKE SIGUSR1 /* among our own threads */
 
@@ -89,18 +90,13 @@ static void do_nothing(int signal)
 	(void)signal;
 }
 
-/* Who called us may have chosen to ignore some (nohup). */
 static void choose_signals(sigset_t *ret)
 {
 	static const int signals[] = {SIGHUP, SIGINT, SIGTERM};
-	struct sigaction action;
 
 	sigemptyset(ret);
 	sigaddset(ret, WAKE);
-	for (size_t i = 0; i < ARRAY_SIZE(signals); i++) {
-		if (sigaction(signals[i], NULL, &action) == 0 && action.sa_handler != SIG_IGN)
-			sigaddset(ret, signals[i]);
-	}
+	signals_add_heard(ret, signals, ARRAY_SIZE(signals));
 }
 
 static int run_loop(struct sysfs *sysfs)

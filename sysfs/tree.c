@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/bits.h"
 
@@ -312,16 +313,17 @@ static void add_disk_link(struct walk *walk, struct untorn_device *device)
 	add_link_below(walk, name, device, below);
 }
 
-static void add_disk_file(struct walk *walk, struct untorn_device *device)
+static void add_device_file(struct walk *walk, struct untorn_device *device)
 {
+	const char *name = untorn_device_name(device);
 	struct untorn_disk_info info;
-	struct untorn_dimm_info dimm;
 
 	if (get_disk_info(device, &info) == 0)
-		add(walk, info.name, NODE_DISK_FILE, untorn_device_name(device), info.name);
-	if (untorn_device_type(device) == UNTORN_DEVICE_DIMM && untorn_dimm_get_info(device, &dimm) == 0 &&
-	    dimm.label_size > 0)
-		add(walk, untorn_device_name(device), NODE_LABEL_FILE, untorn_device_name(device), "");
+		add(walk, info.name, NODE_DISK_FILE, name, info.name);
+	if (untorn_device_type(device) == UNTORN_DEVICE_DIMM)
+		add(walk, name, NODE_LABEL_FILE, name, "");
+	if (untorn_device_type(device) == UNTORN_DEVICE_BUS)
+		add(walk, "ndctl0", NODE_LABEL_FILE, name, "");
 }
 
 static void add_number_link(struct walk *walk, struct untorn_device *device)
@@ -347,7 +349,7 @@ static void add_number_link(struct walk *walk, struct untorn_device *device)
 /* Devices of the machine that could be taken for ours stay hidden. */
 static bool is_hidden(const char *name)
 {
-	static const char *const ours[] = {"pmem", "nmem", "ndctl", "ndblk"};
+	static const char *const ours[] = {"pmem", "nmem", "ndctl", "ndblk", "dax"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(ours); i++) {
 		if (strncmp(name, ours[i], strlen(ours[i])) == 0)
@@ -356,15 +358,31 @@ static bool is_hidden(const char *name)
 	return strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || strcmp(name, "nd") == 0;
 }
 
-static void add_outside(struct walk *walk, const char *top, const char *path, const char *name)
+/*
+ * A link says what it says outside, as programs take names from it (that of dev/block/254:0 ends with a disk's), and leads from our
+ * directory to the same. For what is no link there is one. fd is the machine's directory.
+ */
+static void add_outside(struct walk *walk, int fd, const char *top, const char *path, const char *name)
 {
 	char target[192];
+	const char *last;
+	ssize_t n;
 
 	if (is_hidden(name))
 		return;
-	if ((size_t)snprintf(target, sizeof(target), "%s/%s/%s%s%s", walk->tree->outside, top, path, *path ? "/" : "",
-			     name) < sizeof(target))
-		add(walk, name, NODE_OUTSIDE, "", target);
+	n = readlinkat(fd, name, target, sizeof(target));
+	if (n > 0 && (size_t)n < sizeof(target)) {
+		target[n] = '\0';
+		last = strrchr(target, '/');
+		if (is_hidden(last ? last + 1 : target))
+			return;
+	} else {
+		n = snprintf(target, sizeof(target), "%s/%s/%s%s%s", walk->tree->outside, top, path, *path ? "/" : "",
+			     name);
+		if ((size_t)n >= sizeof(target))
+			return;
+	}
+	add(walk, name, NODE_OUTSIDE, "", target);
 }
 
 static int compare_names(const void *a, const void *b)
@@ -382,7 +400,7 @@ static void list_outside(struct walk *walk, DIR *dir, const char *top, const cha
 		const char *name = entry->d_name;
 
 		if (!bsearch(&name, walk->names, walk->nname, sizeof(*walk->names), compare_names))
-			add_outside(walk, top, path, name);
+			add_outside(walk, dirfd(dir), top, path, name);
 	}
 }
 
@@ -401,7 +419,7 @@ static void walk_outside(struct walk *walk)
 		return;
 	if (walk->wanted) {
 		if (fstatat(fd, walk->wanted, &st, AT_SYMLINK_NOFOLLOW) == 0)
-			add_outside(walk, top, path, walk->wanted);
+			add_outside(walk, fd, top, path, walk->wanted);
 		return;
 	}
 	dir = fdopendir(fd);
@@ -444,7 +462,7 @@ static void walk_dir(struct walk *walk)
 	}
 	switch (walk->dir->number) {
 	case DIR_DEV:
-		each_device(walk, add_disk_file);
+		each_device(walk, add_device_file);
 		break;
 	case DIR_BLOCK:
 	case DIR_CLASS_BLOCK:
@@ -699,7 +717,7 @@ static int stat_device_file(const struct tree *tree, const struct node *node, st
 		break;
 	case NODE_LABEL_FILE:
 		if (untorn_dimm_label_size(device, &size) < 0)
-			return -ENOENT;
+			size = 0;
 		st->st_mode = S_IFREG | 0600;
 		st->st_size = (off_t)size;
 		break;

@@ -39,7 +39,7 @@ enum node_kind {
 	NODE_LINK,       /* a symbolic link; name: where it leads, from sys; number: how deep below sys it stands */
 	NODE_OUTSIDE,    /* a symbolic link to what the machine itself has; name: its whole target */
 	NODE_DISK_FILE,  /* dev/pmem0: the sectors of the disk */
-	NODE_LABEL_FILE, /* dev/nmem0: the label area of the dimm */
+	NODE_LABEL_FILE, /* dev/nmem0: the label area of the dimm, nothing without one; dev/ndctl0: nothing */
 };
 
 struct node {
@@ -106,8 +106,9 @@ mode_t file_mode(unsigned index);
 int file_show(const struct tree *tree, const struct node *node, char *text, size_t size, size_t *ret_len);
 int file_store(const struct tree *tree, const struct node *node, const char *text, size_t len);
 
-#define NDCTL_MAJOR 244u /* of ndctl0 */
-#define DISK_MAJOR  259u
+/* Linux gives numbers up to 511 to its drivers, so the machine's own devices never have ours. */
+#define NDCTL_MAJOR 512u /* of ndctl0 */
+#define DISK_MAJOR  514u
 
 /* The minor number of a disk. */
 unsigned disk_minor(const struct untorn_disk_info *info);

@@ -50,7 +50,7 @@
 #define DEVICE_NAME_LEN 32
 #define UUID_LEN        16
 #define PAGE            4096u
-#define DIMM_MAJOR      245u        /* of the numbers in `dev` */
+#define DIMM_MAJOR      513u        /* of the numbers in `dev`; Linux gives up to 511 to drivers */
 #define BTT_MIN_SIZE    (16u << 20) /* bytes of a namespace that a btt can attach to; S39 */
 
 /* ------------------------------------------------------------------- attributes: attr.c ----------------------------------- */

@@ -70,13 +70,13 @@ run_status 0 untorn sandbox --nvdimm mem-path=a.img,label-size=128K -- bash -ec 
 for st in os.stat(\"nmem0\"), os.lstat(\"/dev/nmem0\"), os.stat(\"nmem0\", dir_fd=os.open(\"/dev\", os.O_RDONLY)), os.fstat(0):
 	print(stat.filemode(st.st_mode), os.major(st.st_rdev), os.minor(st.st_rdev))" <nmem0
 	stat -c "%F" /sys/bus/nd/devices/nmem0 /dev/pmem0'
-one="character special file f5:0"
-assert_equal "kinds of files" "$out" "245:0
+one="character special file 201:0"
+assert_equal "kinds of files" "$out" "513:0
 $one
 $one
 $one
 nmem0
-$(for _ in 1 2 3 4; do echo "crw------- 245 0"; done)
+$(for _ in 1 2 3 4; do echo "crw------- 513 0"; done)
 symbolic link
 regular file"
 
@@ -96,6 +96,31 @@ assert_equal "left behind" "$(ls run)" ""
 run_status 0 env -u XDG_RUNTIME_DIR "$(command -v untorn)" sandbox "${a[@]}" -- readlink /dev/null
 assert_match "folder" "$out" "^/tmp/untorn-[^/]*/dev/null$"
 assert_missing "${out%/dev/null}"
+
+# A runtime folder that cannot be used: relative, below what is covered, or with a name too long for links through it.
+long=$tmp/$(printf 'l%.0s' {1..200})
+mkdir -p relative "$long"
+for folder in relative /dev/shm "$long"; do
+	run_status 0 env XDG_RUNTIME_DIR="$folder" "$(command -v untorn)" sandbox "${a[@]}" -- sh -c 'cd /; readlink /dev/null; : >/dev/null'
+	assert_match "instead of $folder" "$out" "^/tmp/untorn-[^/]*/dev/null$"
+	assert_missing "${out%/dev/null}"
+done
+assert_equal "left behind" "$(find relative "$long" -mindepth 1)" ""
+
+# A link of the machine says what it says outside.
+links=$(find /dev /sys/dev/block /sys/class/block -maxdepth 1 -type l ! -name '*pmem*' ! -lname '*pmem*' -printf '%p %l\n' | sort)
+[[ $links ]] || fail "this machine has no links"
+run_status 0 untorn sandbox "${a[@]}" -- sh -c "cut -d' ' -f1 | while read -r link; do echo \"\$link \$(readlink \"\$link\")\"; done" <<<"$links"
+assert_equal "links" "$out" "$links"
+
+# The library for label calls may be told relatively, but not with what the dynamic linker takes for a separator.
+cp "${UNTORN_PRELOAD:-/dev/null}" "pre load.so"
+mkdir lib
+cp "${UNTORN_PRELOAD:-/dev/null}" lib/preload.so
+if [[ ${UNTORN_PRELOAD-} ]]; then
+	UNTORN_PRELOAD=lib/preload.so run_status 0 untorn sandbox "${a[@]}" -- sh -c 'cd / && test -c /dev/nmem0 && test -c /dev/ndctl0'
+	UNTORN_PRELOAD="pre load.so" assert_refused 125 "a blank or a colon" untorn sandbox "${a[@]}" -- true
+fi
 
 # --------------------------------------------------------------------- joined by several
 
@@ -139,6 +164,10 @@ assert_missing pid
 assert_refused 125 "pid: no process number" untorn sandbox --join pid -- true
 echo $sandbox >pid
 assert_refused 125 "process $sandbox: its sandbox cannot be joined" untorn sandbox --join pid -- true
+# That number may be another process's by now: nothing runs on the machine's own devices.
+echo $$ >pid
+assert_refused 125 "process $$: it is no sandbox" untorn sandbox --join pid -- true
+rm pid
 assert_json untorn list "${b[@]}" -N
 assert_jq 'map(select(.size > 0).name) | sort | join(" ")' "made0 made1 made2 made3"
 for n in 0 1 2 3; do
@@ -162,6 +191,29 @@ for signal in HUP TERM; do
 	assert_missing pid
 	rm never
 done
+
+# It ends also when its caller ignores the signal by which we stop our server.
+run_status 3 timeout -s KILL 60 sh -c "trap '' TERM; exec \"\$@\"" sh untorn sandbox "${a[@]}" -- sh -c 'exit 3'
+
+# One that comes early, at whatever moment, leaves nothing behind; neither does the end of a sandbox that is killed.
+for delay in 1 2 3 4 5 6 8 10 14 20 30; do
+	status=0
+	timeout -s INT 0.0$((delay / 10))$((delay % 10)) untorn sandbox "${a[@]}" -- true 2>log || status=$?
+	[[ $status == 0 || $status == 124 || $status == 130 ]] || fail "status $status after SIGINT: $(<log)"
+	assert_equal "left behind after $delay ms" "$(ls run)" ""
+done
+mkfifo never
+untorn sandbox "${a[@]}" --pid-file pid -- cat never &
+sandbox=$!
+wait_until test -s pid
+kill -KILL $sandbox
+wait $sandbox 2>log || :
+all_removed() {
+	[[ ! $(ls run) ]]
+}
+wait_until all_removed
+exec 9<>never 9>&-
+rm never pid
 
 # --------------------------------------------------------------------- untorn mount
 

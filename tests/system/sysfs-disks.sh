@@ -19,7 +19,7 @@ mount_devices "${dimm[@]}"
 small=$dir/dev/pmem0s
 large=$dir/dev/pmem0.1s
 raw=$dir/dev/pmem0.2
-assert_equal "files" "$(cd "$dir/dev" && echo *)" "nmem0 pmem0.1s pmem0.2 pmem0s"
+assert_equal "files" "$(cd "$dir/dev" && echo *)" "ndctl0 nmem0 pmem0.1s pmem0.2 pmem0s"
 assert_refused 1 "nv0.img: .*in use by process $mount_pid" untorn mount "${dimm[@]}" "$dir"
 
 # ----------------------------------------------------------------- random calls, beside a copy in a plain file
@@ -104,6 +104,23 @@ echo region0 >"$nd/drivers/nd_region/bind"
 wait_probe
 
 # --------------------------------------------------------------------- the device goes, the file stays open
+
+# A raw disk, which is in the page cache. Its namespace comes back, and the file stays dead.
+calls "$raw" both
+told 10000 fill 0 10000 65
+told yes has 0 10000 65
+echo namespace0.2 >"$nd/drivers/nd_pmem/unbind"
+for _ in 1 2; do
+	told ENXIO get 0 10
+	told ENXIO get 20000 10
+	told ENXIO text 0 beta
+	told ENXIO fsync
+	[[ -e $raw ]] || echo namespace0.2 >"$nd/drivers/nd_pmem/bind"
+done
+close_file
+calls "$raw" read
+told yes has 0 10000 65
+close_file
 
 calls "$small" both
 told 5 text 1000 alpha

@@ -45,6 +45,7 @@ untorn mount --nvdimm $nvdimm dir --background >output 2>&1
 cleanup "umount '$tmp/dir' 2>/dev/null"
 wait $reader || fail "what the command prints does not end while the server runs"
 mkdir other
+assert_equal "folder of the server" "$(readlink "/proc/$(untorn tree nv.img 2>&1 | grep -o 'process [0-9]*' | cut -d ' ' -f 2)/cwd")" /
 assert_refused 1 "^untorn: nv\.img: .*in use" untorn mount --nvdimm $nvdimm other
 assert_refused 125 "^untorn: nv\.img: .*in use" untorn ndctl --nvdimm $nvdimm -- list
 umount dir
