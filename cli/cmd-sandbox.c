@@ -124,14 +124,21 @@ static int bind_mount(const char *source, const char *target)
 	return -EPERM;
 }
 
-/* Links lead through the folder: its name is absolute, not long, and not below what is covered. */
+static bool is_in(const char *path, const char *dir)
+{
+	size_t len = strlen(dir);
+
+	return strncmp(path, dir, len) == 0 && (path[len] == '/' || !path[len]);
+}
+
+/* Links lead through the folder: its name is absolute, not long, and not in what is covered. */
 static char *parent_dir(void)
 {
 	enum { LENGTH_MAX = 96 };
 	const char *wanted = getenv("XDG_RUNTIME_DIR");
 	char *path = wanted && *wanted == '/' ? realpath(wanted, NULL) : NULL;
 
-	if (!path || strlen(path) > LENGTH_MAX || strncmp(path, "/dev/", 5) == 0 || strncmp(path, "/sys/", 5) == 0) {
+	if (!path || strlen(path) > LENGTH_MAX || is_in(path, "/dev") || is_in(path, "/sys")) {
 		free(path);
 		path = strdup("/tmp");
 	}

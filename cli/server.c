@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/signals.h"
 #include "server.h"
 
 /* libfuse would say it in words of its own. */
@@ -65,15 +66,27 @@ static int tell_ready(const struct server *server, int ready_fd)
 	return r;
 }
 
+/* From opening to closing no signal leaves a lane pending: those that ask for the end wait, one or many. */
+static void hold_signals(sigset_t *ret)
+{
+	static const int signals[] = {SIGHUP, SIGINT, SIGTERM};
+
+	signal(SIGPIPE, SIG_IGN); /* a sentence that nobody reads */
+	sigemptyset(ret);
+	signals_add_heard(ret, signals, ARRAY_SIZE(signals));
+	sigprocmask(SIG_BLOCK, ret, NULL);
+}
+
 static int serve(const struct server *server, int ready_fd)
 {
 	_cleanup_machine_ struct machine machine = {.platform = NULL};
 	struct sysfs *sysfs;
+	sigset_t signals;
 	int r;
 
 	if (check_fuse() < 0)
 		return CLI_FAILED;
-	signal(SIGPIPE, SIG_IGN); /* a sentence that nobody reads is no reason to leave a lane pending */
+	hold_signals(&signals);
 	r = machine_open(&machine, server->command, server->platform,
 			 server->read_only ? UNTORN_BUS_READ_ONLY : UNTORN_BUS_CREATE);
 	if (r < 0)
@@ -85,7 +98,7 @@ static int serve(const struct server *server, int ready_fd)
 	}
 	r = tell_ready(server, ready_fd);
 	if (r == 0)
-		r = sysfs_serve(sysfs);
+		r = sysfs_serve(sysfs, &signals);
 	if (r < 0)
 		print_error("%s: the file system ended: %s", server->dir, system_strerror(r));
 	sysfs_unmount(sysfs);

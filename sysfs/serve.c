@@ -19,15 +19,13 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/bits.h"
 #include "base/cleanup.h"
-#include "base/signals.h"
 
 #define WAKE SIGUSR1 /* among our own threads */
 
 struct ender {
 	struct sysfs *sysfs;
-	sigset_t signals; /* that ask for the end, and WAKE */
+	sigset_t signals; /* that ask for the end, and WAKE; blocked where it runs */
 	pthread_t server; /* the thread in libfuse's loop */
 	sem_t loop_left;  /* posted when that loop is */
 	atomic_bool is_over;
@@ -90,15 +88,6 @@ static void do_nothing(int signal)
 	(void)signal;
 }
 
-static void choose_signals(sigset_t *ret)
-{
-	static const int signals[] = {SIGHUP, SIGINT, SIGTERM};
-
-	sigemptyset(ret);
-	sigaddset(ret, WAKE);
-	signals_add_heard(ret, signals, ARRAY_SIZE(signals));
-}
-
 static int run_loop(struct sysfs *sysfs)
 {
 	struct fuse_loop_config *config = fuse_loop_cfg_create();
@@ -109,18 +98,20 @@ static int run_loop(struct sysfs *sysfs)
 	return r < 0 ? -EIO : 0;
 }
 
-/* The signals are blocked: the ender starts so, and for us only WAKE is not. */
+/* The ender starts with WAKE blocked; for us it is not. */
 static int serve_until_end(struct ender *ender)
 {
 	sigset_t wake;
 	pthread_t thread;
-	int r = -pthread_create(&thread, NULL, wait_for_signal, ender);
+	int r;
 
-	if (r < 0)
-		return r;
 	sigemptyset(&wake);
 	sigaddset(&wake, WAKE);
+	pthread_sigmask(SIG_BLOCK, &wake, NULL);
+	r = -pthread_create(&thread, NULL, wait_for_signal, ender);
 	pthread_sigmask(SIG_UNBLOCK, &wake, NULL);
+	if (r < 0)
+		return r;
 	r = run_loop(ender->sysfs);
 	ender->is_over = true;
 	sem_post(&ender->loop_left);
@@ -129,19 +120,16 @@ static int serve_until_end(struct ender *ender)
 	return r < 0 ? r : ender->r;
 }
 
-int sysfs_serve(struct sysfs *sysfs)
+int sysfs_serve(struct sysfs *sysfs, const sigset_t *signals)
 {
+	struct ender ender = {.sysfs = sysfs, .signals = *signals, .server = pthread_self()};
 	struct sigaction wake = {.sa_handler = do_nothing}, old_wake;
-	struct ender ender = {.sysfs = sysfs, .server = pthread_self()};
-	sigset_t old_mask;
 	int r;
 
-	choose_signals(&ender.signals);
+	sigaddset(&ender.signals, WAKE);
 	sem_init(&ender.loop_left, 0, 0);
 	sigaction(WAKE, &wake, &old_wake);
-	pthread_sigmask(SIG_BLOCK, &ender.signals, &old_mask);
 	r = serve_until_end(&ender);
-	pthread_sigmask(SIG_SETMASK, &old_mask, NULL);
 	sigaction(WAKE, &old_wake, NULL);
 	sem_destroy(&ender.loop_left);
 	return r;

@@ -5,6 +5,7 @@
 #ifndef SYSFS_SYSFS_H
 #define SYSFS_SYSFS_H
 
+#include <signal.h>
 #include <untorn/device.h>
 
 struct sysfs;
@@ -24,10 +25,10 @@ struct sysfs_options {
 int sysfs_mount(struct untorn_bus *bus, const char *dir, const struct sysfs_options *options, struct sysfs **ret_sysfs);
 
 /*
- * Answer requests until it is unmounted from outside, or SIGINT, SIGTERM or SIGHUP comes, unless that is ignored. On a signal
+ * Answer requests until it is unmounted from outside, or one of signals comes, which the caller has blocked in all threads. Then
  * what programs stored in mappings is taken in first. SIGUSR1 is used meanwhile. 0, -ENOMEM, or -EIO: not all was taken in.
  */
-int sysfs_serve(struct sysfs *sysfs);
+int sysfs_serve(struct sysfs *sysfs, const sigset_t *signals);
 
 /* Unmount if it still is, and close all that is open. */
 void sysfs_unmount(struct sysfs *sysfs);

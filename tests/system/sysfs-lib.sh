@@ -47,9 +47,10 @@ mount_ended() {
 	assert_equal "status of mount, which said '$(<"$tmp/mount.log")'" "$status" "$1"
 }
 
-# End the server as a user does.
+# End the server as a user does, who may be impatient.
 stop_mount() {
 	kill -TERM "$mount_pid"
+	kill -INT "$mount_pid" 2>"$tmp/ignored" || :
 	mount_ended 0
 	[[ ! -e $dir/sys ]] || fail "it is still mounted"
 }
