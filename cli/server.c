@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * From a platform to its devices as files, and in order back to nothing: every way out but SIGKILL leaves volumes and labels clean.
+ */
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>

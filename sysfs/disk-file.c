@@ -3,9 +3,10 @@
  * The files of disks. A write goes to the disk as it comes, and a sector of a btt disk is old or new, whatever happens.
  *
  * Files of btt disks are not cached: what a program writes has reached the volume when write() returns, and is durable
- * after fsync(), or at once with O_SYNC or O_DSYNC. Writers of one file do not wait for each other (Linux 6.3 and later). Files of raw disks go through the page cache, because programs map
- * them shared (ndctl check-namespace does). The cache is written through, and the disk below is durable with each write, so
- * only what was stored in a mapping waits for fsync(). O_DIRECT goes past the cache.
+ * after fsync(), or at once with O_SYNC or O_DSYNC. Writers of one file do not wait for each other (Linux 6.3 and later).
+ * Files of raw disks go through the page cache, because programs map them shared (ndctl check-namespace does). The cache is
+ * written through, and the disk below is durable with each write, so only what was stored in a mapping waits for fsync().
+ * O_DIRECT goes past it.
  *
  * A program may hold a file open while the disk vanishes: its calls then fail with ENXIO, for ever.
  */
