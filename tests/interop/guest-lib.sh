@@ -50,7 +50,7 @@ settle() {
 		[ "$(cat "$namespace/size")" = 0 ] || await is_disk "${namespace##*/}"
 	done
 	for region in /sys/bus/nd/devices/region*; do
-		[ "$(cat "$region/nstype")" = 4 ] || await has_idle_seed "$region"
+		[ "$(cat "$region/nstype")" = 4 ] || await makes_idle_seed "$region"
 	done
 }
 
@@ -69,8 +69,14 @@ is_disk() {
 	[ -e "/sys/bus/nd/devices/${device:-$1}/block" ]
 }
 
-has_idle_seed() {
-	[ "$(cat "/sys/bus/nd/devices/$(cat "$1/namespace_seed")/size" 2>/dev/null)" = 0 ]
+# A region's first seed is one of its namespaces, set when all are registered. When that one was probed before, nothing makes another
+# until the region is bound again.
+makes_idle_seed() {
+	[ "$(cat "/sys/bus/nd/devices/$(cat "$1/namespace_seed")/size" 2>/dev/null)" = 0 ] && return
+	[ $((tries % 300)) = 299 ] || return
+	try ndctl disable-region "${1##*/}"
+	try ndctl enable-region "${1##*/}"
+	return 1
 }
 
 # tell WORD: what ndctl lists, each line behind "WORD list: ", and the content of every disk of a labelled namespace:
