@@ -72,7 +72,7 @@ static int run(const struct command *command, int nargs, char **args)
 
 const struct command cmd_mount = {
 	.name = "mount",
-	.synopsis = "PLATFORM | --nvdimm DIMM... DIR [--background]",
+	.synopsis = "{PLATFORM | --nvdimm DIMM...} DIR [--background]",
 	.summary = "show the devices as files: DIR/sys as in /sys, DIR/dev with their sectors",
 	.description = "Mount the devices of a platform. PLATFORM is a platform file, as with --platform, or\n"
 		       "the image of one NVDIMM.\n"

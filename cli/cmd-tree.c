@@ -281,7 +281,7 @@ static int run(const struct command *command, int nargs, char **args)
 
 const struct command cmd_tree = {
 	.name = "tree",
-	.synopsis = "PLATFORM | --nvdimm DIMM... [-i]",
+	.synopsis = "{PLATFORM | --nvdimm DIMM...} [-i]",
 	.summary = "draw buses, dimms, regions, namespaces and btts as a tree",
 	.description = "Draw the devices of a platform for a person: state, size, free space, mode, name and disk of "
 		       "each, and\n"
