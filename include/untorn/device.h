@@ -17,9 +17,9 @@
  * Devices are registered and unregistered asynchronously by one thread of the bus, which takes no signals of the program;
  * untorn_bus_wait_probe() returns when all that was queued has happened. Iterate after that.
  *
- * Everything may be called from any number of threads at once, except untorn_bus_close(). A struct untorn_device pointer
- * that a function returned through ret_ is a reference: end it with untorn_device_put(). A device that was unregistered while
- * referenced stays valid memory; calls on it return -ENODEV.
+ * Everything may be called from any number of threads at once, except untorn_bus_close(). Calls on one platform, untorn_bus_open()
+ * among them, come one at a time. A struct untorn_device pointer that a function returned through ret_ is a reference: end it with
+ * untorn_device_put(). A device that was unregistered while referenced stays valid memory; calls on it return -ENODEV.
  *
  * Functions return 0 or a negative errno (<untorn/error.h>) unless they say otherwise. Besides those listed, every
  * call may return -ENODEV (unregistered) and -ENOMEM; a typed call on the wrong kind of device returns -EINVAL.
