@@ -39,8 +39,8 @@ static bool has_journal(void)
 }
 
 /*
- * Who reads what the command printed must not wait for the server to end, nor who unmounts what the command was called in. A log takes
- * what it says later.
+ * Who reads what the command printed must not wait for the server to end, nor who unmounts what the command was called
+ * in. A log takes what it says later.
  */
 static void let_go(void)
 {

@@ -2,9 +2,9 @@
 /*
  * Loaded before a program's libraries in a sandbox: the label calls of /dev/nmemN, and no kernel modules for our devices.
  *
- * On Linux that is a character device with three ioctls (docs/DEVICES.md 14), and /dev/ndctlN one with none that we have. In the
- * sandbox they are files: one with the label area, and an empty one. So stat() and its like and ioctl() are answered here:
- * stat() says that it is the character device whose number /sys shows, ioctl() reads and writes the file. Nothing is
+ * On Linux, /dev/nmemN is a character device with three ioctls (docs/DEVICES.md 14), and /dev/ndctlN one with none that we have. In
+ * the sandbox the first is a file with the label area, and the second an empty one. So stat() and its like and ioctl() are answered
+ * here: stat() says that it is the character device whose number /sys shows, ioctl() reads and writes the file. Nothing is
  * remembered: whether a descriptor is such a file is looked up each time, so dup(), exec() and descriptors that were passed on
  * need no care.
  */

@@ -2,8 +2,9 @@
 /*
  * The calls of the kernel, translated: a number is a node (table.h), a node is a place among the devices (tree.h).
  *
- * libfuse answers with several threads. Nothing is shared between calls but the table and the list of open files, each with
- * its lock, which is never held during a call into the library. The kernel caches nothing that can change: links
+ * libfuse answers with several threads. Shared between calls are the table and the list of open files, each with its lock, which
+ * is never held during a call into the library, and what was opened: an attribute's text has a lock, under which it is shown;
+ * a directory's listing needs none, as the kernel reads it one call at a time. The kernel caches nothing that can change: links
  * and directories come and go between two looks of one program. What cannot change it keeps, as each request is a visit of
  * another process. A store may wait for probes; other threads go on.
  */

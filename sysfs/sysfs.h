@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The devices of a bus as files: sys, laid out like /sys, and dev, with the sectors of the disks. A FUSE file system.
+ * The devices of a bus as files: sys, laid out like /sys, and dev, with the sectors of the disks and the label areas. A FUSE file
+ * system. One thread mounts, serves and unmounts; it has helpers while it serves.
  */
 #ifndef SYSFS_SYSFS_H
 #define SYSFS_SYSFS_H
@@ -20,7 +21,7 @@ struct sysfs_options {
 /*
  * Mount the devices of bus at a directory. The bus must stay open until sysfs_unmount(). Options are copied, but for the
  * descriptors and the text, which stay the caller's. -EINVAL: libfuse refuses; -EACCES: it cannot be mounted (libfuse said
- * why on stderr); -ENOMEM.
+ * why on stderr); -ENOMEM; errors of realpath(3) for the directory.
  */
 int sysfs_mount(struct untorn_bus *bus, const char *dir, const struct sysfs_options *options, struct sysfs **ret_sysfs);
 
