@@ -27,11 +27,12 @@ int sysfs_mount(struct untorn_bus *bus, const char *dir, const struct sysfs_opti
 
 /*
  * Answer requests until it is unmounted from outside, or one of signals comes, which the caller has blocked in all threads. Then
- * what programs stored in mappings is taken in first. SIGUSR1 is used meanwhile. 0, -ENOMEM, or -EIO: not all was taken in.
+ * what programs stored in mappings is taken in first. SIGUSR1 is used meanwhile. -EIO, -ENOSPC and the like: not all was taken in,
+ * or the connection to the kernel failed; -ENOMEM, -EAGAIN: it could not begin.
  */
 int sysfs_serve(struct sysfs *sysfs, const sigset_t *signals);
 
-/* Unmount if it still is, and close all that is open. */
+/* Unmount if it still is, close all that is open, and free. The mount is gone on return, the bus still the caller's. */
 void sysfs_unmount(struct sysfs *sysfs);
 
 #endif

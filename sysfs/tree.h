@@ -4,7 +4,7 @@
  *
  * A node says what an entry is, by value: a kind, the name of the device that it belongs to, and a name of its own. It holds no
  * reference to a device, so that a directory that somebody looks at does not keep a destroyed device's number. Each call
- * finds the device again; -ENOENT says that it is gone.
+ * finds the device again; -ENOENT, of tree_show() and tree_store() -ENODEV, says that it is gone.
  *
  * Everything may be called from any number of threads at once.
  */
@@ -68,11 +68,11 @@ extern const struct node tree_top;
 /* The entry of that name in a directory. -ENOENT, -ENOTDIR. */
 int tree_lookup(const struct tree *tree, const struct node *dir, const char *name, struct node *ret_node);
 
-/* Call add for each entry, in no order, until it fails. */
+/* Call add for each entry, in no order, until it fails, and return that. -ENOENT, -ENOTDIR, -ENOMEM. */
 int tree_list(const struct tree *tree, const struct node *dir,
 	      int (*add)(void *arg, const char *name, const struct node *node), void *arg);
 
-/* Type, permissions, size and number; owner and times stay as they are. */
+/* Type, permissions, size and number; owner and times stay as they are. -ENOENT. */
 int tree_stat(const struct tree *tree, const struct node *node, struct stat *st);
 
 /*
@@ -90,7 +90,7 @@ bool tree_is_bus_dir(const struct node *node);
 /* The text of a link: NODE_LINK or NODE_OUTSIDE. At most size - 1 bytes and a NUL. */
 void tree_readlink(const struct node *link, char *text, size_t size);
 
-/* Attributes: NODE_ATTR and NODE_FILE. One call of store is one store. */
+/* Attributes: NODE_ATTR and NODE_FILE, as untorn_attr_show() and untorn_attr_store(). One call of store is one store. */
 int tree_show(const struct tree *tree, const struct node *node, char *text, size_t size, size_t *ret_len);
 int tree_store(const struct tree *tree, const struct node *node, const char *text, size_t len);
 
@@ -99,10 +99,13 @@ int tree_disk_info(const struct tree *tree, const char *device, struct untorn_di
 
 /* ------------------------------------------------------------------- files.c ---------------------------------------------- */
 
-/* The attributes that no device of the library has: of the bus directory, drivers, ndctl0 and disks. */
-/* The row at or behind *index that stands in dir; -ENOENT at the end. */
+/* The attributes that no device of the library has, of the bus directory, drivers, ndctl0 and disks: rows of one table. */
+
+/* Move *index to the next row, itself included, that stands in dir; its name is constant. -ENOENT at the end. */
 int file_next(const struct tree *tree, const struct node *dir, unsigned *index, const char **ret_name);
-mode_t file_mode(unsigned index);
+mode_t file_mode(unsigned index); /* permissions */
+
+/* -EACCES: it cannot be shown, or stored to. */
 int file_show(const struct tree *tree, const struct node *node, char *text, size_t size, size_t *ret_len);
 int file_store(const struct tree *tree, const struct node *node, const char *text, size_t len);
 
