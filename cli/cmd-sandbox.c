@@ -461,7 +461,8 @@ static int join(char **args)
 	if (r == 0)
 		r = join_namespace(pid, "mnt", CLONE_NEWNS);
 	if (r < 0) {
-		print_error("process %d: its sandbox cannot be joined: %s", pid, system_strerror(r));
+		print_error("process %d: its sandbox cannot be joined: %s", pid,
+			    r == -ENOENT ? "it has ended" : system_strerror(r));
 		return CLI_FAILED;
 	}
 	if (check_joined(pid) < 0)
