@@ -184,7 +184,7 @@ int main(int argc, char **argv)
 	struct volume v;
 	pthread_t thread;
 
-	if (argc > 3 || n == 0)
+	if (argc > 3 || n == 0 || (argc > 1 && argv[1][0] == '-'))
 		errx(2, "usage: bench-disk [FOLDER [REQUESTS]]\n\n"
 			"Measure requests of one sector of 4096 bytes, with and without a disk above the volume.\n\n"
 			"  FOLDER    a folder of a memory file system (/dev/shm)\n"

@@ -47,6 +47,7 @@ struct command {
 	const struct option_row *options; /* ended by a row without a name */
 	const char *examples;             /* lines for --help, each ended by a newline */
 	int min_args, max_args;           /* positional arguments; max_args -1: any number */
+	bool runs_arguments;              /* they are a command: what looks like an option behind the first is its */
 	const char *operand;              /* what is missing without arguments; NULL stands for "the target" */
 	int failure_status;               /* 0 stands for 1 */
 	int usage_status;                 /* 0 stands for 2 */

@@ -15,7 +15,8 @@ static struct {
 
 static const struct option_row options[] = {
 	PLATFORM_OPTIONS(&opt.platform),
-	{"read-only", NULL, &option_switch, &opt.read_only, "write nothing; regions and disks are read-only", 'r'},
+	{"read-only", NULL, &option_switch, &opt.read_only,
+	 "write nothing, make no file; regions and disks are read-only", 'r'},
 	{"background", NULL, &option_switch, &opt.background,
 	 "return as soon as it is mounted; what is wrong before that is said first", 'b'},
 	{NULL},

@@ -11,6 +11,7 @@
  */
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <mntent.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
@@ -30,11 +31,11 @@ static struct {
 	const char *pid_file, *join;
 } opt;
 
-#define PLATFORM_ROWS                                                                                                \
-	PLATFORM_OPTIONS(&opt.platform),                                                                             \
-	{                                                                                                            \
-		"read-only", NULL, &option_switch, &opt.read_only, "write nothing; regions and disks are read-only", \
-			'r'                                                                                          \
+#define PLATFORM_ROWS                                                                       \
+	PLATFORM_OPTIONS(&opt.platform),                                                    \
+	{                                                                                   \
+		"read-only", NULL, &option_switch, &opt.read_only,                          \
+			"write nothing, make no file; regions and disks are read-only", 'r' \
 	}
 
 static const struct option_row sandbox_options[] = {
@@ -381,6 +382,79 @@ static int run_command(const struct sandbox *sandbox, char **args)
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
+/* ------------------------------------------------------------------- what is left mounted ------------------------- */
+
+struct names {
+	char **names;
+	size_t n;
+};
+
+static void names_add(struct names *list, const char *name)
+{
+	char **names = reallocarray(list->names, list->n + 1, sizeof(*names));
+
+	if (!names || !(names[list->n] = strdup(name)))
+		command_die("out of memory");
+	list->names = names;
+	list->n++;
+}
+
+static void names_clear(struct names *list)
+{
+	while (list->n > 0)
+		free(list->names[--list->n]);
+	free(list->names);
+	list->names = NULL;
+}
+
+/* The last of our own mounts covers /dev. */
+static bool is_our_last(const struct mntent *entry)
+{
+	return strcmp(entry->mnt_type, "fuse.untorn") == 0 && strcmp(entry->mnt_dir, "/dev") == 0;
+}
+
+/* Of the mounts of this namespace, which are told in the order in which they were made, those behind ours. */
+static void find_newer_mounts(struct names *dirs)
+{
+	FILE *table = setmntent("/proc/self/mounts", "re");
+	struct mntent *entry;
+
+	while (table && (entry = getmntent(table))) {
+		if (is_our_last(entry))
+			names_clear(dirs);
+		else
+			names_add(dirs, entry->mnt_dir);
+	}
+	if (table)
+		endmntent(table);
+}
+
+/*
+ * What the command mounted and left, file systems on our disks among it, is unmounted while the disks are there. One that somebody
+ * uses is made durable as it is.
+ */
+static void release_mount(const char *dir)
+{
+	_cleanup_close_ int fd = -1;
+
+	if (umount2(dir, UMOUNT_NOFOLLOW) == 0 || errno != EBUSY)
+		return;
+	print_note("%s: it is still mounted and in use: what is written to it from now on is lost", dir);
+	fd = open(dir, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || syncfs(fd) < 0)
+		print_error("%s: what was written to it may be lost: %s", dir, system_strerror(-errno));
+}
+
+static void release_mounts(void)
+{
+	struct names dirs = {.n = 0};
+
+	find_newer_mounts(&dirs);
+	for (size_t i = dirs.n; i > 0; i--)
+		release_mount(dirs.names[i - 1]);
+	names_clear(&dirs);
+}
+
 /* ------------------------------------------------------------------- joining -------------------------------------- */
 
 /* Who waits for it to be there finds the number in it. */
@@ -497,6 +571,7 @@ static int run_in_sandbox(const struct command *command, char **args)
 		status = run_command(&sandbox, args);
 		if (opt.pid_file)
 			unlink(opt.pid_file);
+		release_mounts();
 	}
 	r = stop_server(&sandbox);
 	remove_dir(&sandbox);
@@ -551,6 +626,7 @@ const struct command cmd_sandbox = {
 		    "  untorn sandbox --nvdimm mem-path=nv0.img --pid-file sb.pid -- sleep infinity &\n"
 		    "  untorn sandbox --join sb.pid -- ndctl create-namespace -m sector -s 64M\n",
 	.max_args = -1,
+	.runs_arguments = true,
 	.failure_status = 125,
 	.usage_status = 125,
 	.run = run_sandbox,
@@ -567,6 +643,7 @@ const struct command cmd_ndctl = {
 		    "      create-namespace -e namespace0.0 -f -m sector\n"
 		    "  untorn ndctl --nvdimm mem-path=nv0.img -- list -BDRNiu\n",
 	.max_args = -1,
+	.runs_arguments = true,
 	.failure_status = 125,
 	.usage_status = 125,
 	.run = run_ndctl,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Options as data: one table of rows per command gives getopt_long() its options, --help its text and each value its
- * parser. Options may stand before, between and behind the other arguments.
+ * parser. Options may stand before, between and behind the other arguments, unless those are a command with options of its own.
  */
 #include <getopt.h>
 #include <string.h>
@@ -193,10 +193,10 @@ static const struct option_row *find_row(const struct command *command, int code
 	return NULL;
 }
 
-/* ":hr:v" and a NUL; ret_shorts has room for two characters for each row, and three. */
+/* "+:hr:v" and a NUL; ret_shorts has room for two characters for each row, and four. The plus ends them at an argument. */
 static void make_shorts(const struct command *command, char *ret_shorts)
 {
-	char *end = stpcpy(ret_shorts, ":h");
+	char *end = stpcpy(ret_shorts, command->runs_arguments ? "+:h" : ":h");
 
 	for (const struct option_row *row = command->options; row->name; row++) {
 		if (!row->letter)
@@ -229,7 +229,7 @@ static int parse_options(const struct command *command, int argc, char **argv, i
 {
 	size_t n = count_rows(command);
 	struct option longs[n + 2];
-	char shorts[2 * n + 3];
+	char shorts[2 * n + 4];
 	int c;
 
 	memset(longs, 0, sizeof(longs));

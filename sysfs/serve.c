@@ -32,27 +32,37 @@ struct ender {
 	int r; /* of the synchronising */
 };
 
-/* Of disks that vanish meanwhile nothing is left to synchronise. */
+/* Of disks that vanish, or of a mount that has, nothing is left to synchronise. */
+static int unless_gone(int err)
+{
+	return err == ENOENT || err == ENXIO || err == ENODEV ? 0 : -err;
+}
+
+static int sync_file(int dir, const char *name)
+{
+	_cleanup_close_ int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+
+	return fd < 0 || fsync(fd) < 0 ? unless_gone(errno) : 0;
+}
+
+/* Returns the first failure, and goes on behind it. */
 static int sync_files(const char *mount_dir)
 {
 	_cleanup_free_ char *path = NULL;
 	struct dirent *entry;
-	int r = 0;
+	int r = 0, failure;
 	DIR *dir;
 
 	if (asprintf(&path, "%s/dev", mount_dir) < 0)
 		return -ENOMEM;
 	dir = opendir(path);
-	while (dir && (entry = readdir(dir))) {
-		_cleanup_close_ int fd = entry->d_type == DT_REG
-						 ? openat(dirfd(dir), entry->d_name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC)
-						 : -1;
-
-		if (fd >= 0 && fsync(fd) < 0 && errno != ENXIO)
-			r = -errno;
+	if (!dir)
+		return unless_gone(errno);
+	while ((entry = readdir(dir))) {
+		failure = entry->d_type == DT_REG ? sync_file(dirfd(dir), entry->d_name) : 0;
+		r = r < 0 ? r : failure;
 	}
-	if (dir)
-		closedir(dir);
+	closedir(dir);
 	return r;
 }
 

@@ -37,6 +37,10 @@ assert_refused 125 "--join takes no platform" untorn sandbox --join pid "${a[@]}
 assert_refused 125 "pid: no process number of a sandbox in it" untorn sandbox --join pid -- true
 assert_refused 125 "no/pid: cannot be written" untorn sandbox --pid-file no/pid "${a[@]}" -- true
 run_status 0 untorn ndctl "${a[@]}" -- version
+# What looks like an option behind the command is the command's.
+run_status 0 untorn ndctl "${a[@]}" list -N
+run_status 0 untorn sandbox "${a[@]}" echo -r --help --
+assert_equal "arguments" "$out" "-r --help --"
 run_status 1 untorn ndctl "${a[@]}" -- no-such-command
 assert_refused 127 "ndctl: cannot be run" env PATH=/nonexistent "$(command -v untorn)" ndctl "${a[@]}" -- list
 
@@ -120,6 +124,25 @@ cp "${UNTORN_PRELOAD:-/dev/null}" lib/preload.so
 if [[ ${UNTORN_PRELOAD-} ]]; then
 	UNTORN_PRELOAD=lib/preload.so run_status 0 untorn sandbox "${a[@]}" -- sh -c 'cd / && test -c /dev/nmem0 && test -c /dev/ndctl0'
 	UNTORN_PRELOAD="pre load.so" assert_refused 125 "a blank or a colon" untorn sandbox "${a[@]}" -- true
+fi
+
+# What is left mounted on a disk is there afterwards: unmounted, or when somebody uses it as it was at the end.
+truncate -s 32M fs.img
+fs=(--nvdimm mem-path=fs.img)
+mkdir dir
+if untorn sandbox "${fs[@]}" -- sh -c 'mkfs.ext4 -qF /dev/pmem0 && mount /dev/pmem0 dir && cp twice dir' 2>log; then
+	mkfifo hold
+	# shellcheck disable=SC2016 # for the inner shell
+	run_status 0 untorn sandbox "${fs[@]}" -- sh -ec 'mount /dev/pmem0 dir; cmp twice dir/twice; cp twice dir/again
+		(cd dir && exec cat ../hold >../held 2>&1) &
+		until [ "$(readlink /proc/$!/cwd)" = "$PWD/dir" ]; do :; done'
+	assert_match "note" "$notes" "dir: it is still mounted and in use"
+	: >hold
+	run_status 0 untorn sandbox "${fs[@]}" -- sh -c 'mount /dev/pmem0 dir && cmp twice dir/again'
+	assert_equal "stderr" "$err" ""
+	rm hold
+else
+	grep -qi 'loop\|permi\|mount' log || fail "$(<log)"
 fi
 
 # --------------------------------------------------------------------- joined by several
