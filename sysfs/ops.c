@@ -411,6 +411,8 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 	conn->max_readahead = DISK_IO_MAX;
 	/* Size and times of files are ours to say. */
 	conn->want &= ~(unsigned)FUSE_CAP_WRITEBACK_CACHE;
+	/* With it, O_TRUNC would empty the page cache of a disk before we are asked, and with it others' mappings. */
+	conn->want &= ~(unsigned)FUSE_CAP_ATOMIC_O_TRUNC;
 	/* A link that leads elsewhere is another node. */
 	conn->want |= conn->capable & FUSE_CAP_CACHE_SYMLINKS;
 }

@@ -76,6 +76,12 @@ told 97 peek 5000
 told 0 poke 9000 90
 told 0 msync
 told "1 Z" get 9000 1
+# What is stored and not written out yet survives another's O_TRUNC, of which a disk knows nothing.
+told 0 poke 9000 91
+opens 0 "$raw" write trunc
+told 91 peek 9000
+told 0 msync
+told "1 [" get 9000 1
 close_file
 cp "$raw" copy-pmem0.2
 
