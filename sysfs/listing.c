@@ -91,7 +91,8 @@ static int read_entries(struct listing *listing, const struct node *dir)
 	r = tree_list(&listing->sysfs->tree, dir, add_entry, listing);
 	if (r < 0)
 		return r;
-	qsort(listing->entries, listing->n, sizeof(*listing->entries), compare_entries);
+	if (listing->n > 0)
+		qsort(listing->entries, listing->n, sizeof(*listing->entries), compare_entries);
 	return 0;
 }
 

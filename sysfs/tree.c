@@ -395,11 +395,12 @@ static void list_outside(struct walk *walk, DIR *dir, const char *top, const cha
 {
 	struct dirent *entry;
 
-	qsort(walk->names, walk->nname, sizeof(*walk->names), compare_names);
+	if (walk->nname > 0)
+		qsort(walk->names, walk->nname, sizeof(*walk->names), compare_names);
 	while (!is_done(walk) && (entry = readdir(dir))) {
 		const char *name = entry->d_name;
 
-		if (!bsearch(&name, walk->names, walk->nname, sizeof(*walk->names), compare_names))
+		if (walk->nname == 0 || !bsearch(&name, walk->names, walk->nname, sizeof(*walk->names), compare_names))
 			add_outside(walk, dirfd(dir), top, path, name);
 	}
 }

@@ -98,6 +98,7 @@ close_file
 cp "$dir/dev/nmem0" labels
 tail -c 128K nv0.img | cmp - labels
 echo region0 >"$nd/drivers/nd_region/unbind"
+assert_equal "disks" "$(ls "$dir/sys/block")" ""
 calls "$dir/dev/nmem0" both
 told 5 text 130000 "label"
 told 5 fill 130000 5 0
