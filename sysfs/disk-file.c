@@ -68,10 +68,10 @@ static void reply_open_btt(struct sysfs *sysfs, fuse_req_t req, struct fuse_file
 		file_release(sysfs, file);
 }
 
-void disk_open(struct sysfs *sysfs, fuse_req_t req, const struct node *node, struct fuse_file_info *info)
+void disk_open(struct sysfs *sysfs, fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info)
 {
 	struct open_disk *open = calloc(1, sizeof(*open));
-	int r = open ? open_by_name(sysfs, node, open) : -ENOMEM;
+	int r = open ? open_by_name(sysfs, table_node(ino), open) : -ENOMEM;
 
 	if (r == 0 && open->info.read_only && (info->flags & O_ACCMODE) != O_RDONLY) {
 		untorn_disk_close(open->disk);
@@ -84,6 +84,7 @@ void disk_open(struct sysfs *sysfs, fuse_req_t req, const struct node *node, str
 	}
 	open->flags = info->flags & O_DSYNC ? UNTORN_BTT_DURABLE : 0;
 	open->file.close = close_disk;
+	open->file.cached = open->info.is_btt ? 0 : ino;
 	if (open->info.is_btt)
 		reply_open_btt(sysfs, req, info, &open->file);
 	else

@@ -56,6 +56,28 @@ void file_release(struct sysfs *sysfs, struct open_file *file)
 	file->close(file);
 }
 
+int files_cached(struct sysfs *sysfs, fuse_ino_t **ret_numbers, size_t *ret_n)
+{
+	fuse_ino_t *numbers;
+	size_t n = 0;
+
+	pthread_mutex_lock(&sysfs->lock);
+	for (const struct open_file *file = sysfs->open; file; file = file->next)
+		n += file->cached != 0;
+	numbers = malloc((n + 1) * sizeof(*numbers));
+	n = 0;
+	for (const struct open_file *file = sysfs->open; numbers && file; file = file->next) {
+		if (file->cached)
+			numbers[n++] = file->cached;
+	}
+	pthread_mutex_unlock(&sysfs->lock);
+	if (!numbers)
+		return -ENOMEM;
+	*ret_numbers = numbers;
+	*ret_n = n;
+	return 0;
+}
+
 void reply_open(fuse_req_t req, struct fuse_file_info *info, struct open_file *file)
 {
 	struct sysfs *sysfs = sysfs_of(req);
@@ -310,7 +332,7 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info)
 	const struct node *node = table_node(ino);
 
 	if (node->kind == NODE_DISK_FILE)
-		disk_open(sysfs_of(req), req, node, info);
+		disk_open(sysfs_of(req), req, ino, info);
 	else if (node->kind == NODE_LABEL_FILE)
 		open_labels(req, info);
 	else

@@ -12,6 +12,7 @@
 /* What a descriptor stands for, until the kernel releases it: the beginning of a structure that info->fh points to. */
 struct open_file {
 	void (*close)(struct open_file *file);
+	fuse_ino_t cached;              /* its number, when the kernel keeps its bytes; 0: it does not */
 	struct open_file *next, **prev; /* of those that are open; under the lock of struct sysfs */
 };
 
@@ -33,6 +34,9 @@ struct sysfs {
 void file_add(struct sysfs *sysfs, struct fuse_file_info *info, struct open_file *file);
 void file_release(struct sysfs *sysfs, struct open_file *file);
 
+/* The numbers of open files whose bytes the kernel keeps, in an array for the caller to free. */
+int files_cached(struct sysfs *sysfs, fuse_ino_t **ret_numbers, size_t *ret_n);
+
 /* file_add(), and the reply. The program that asked may be gone: then nobody will release the file, and this does. */
 void reply_open(fuse_req_t req, struct fuse_file_info *info, struct open_file *file);
 
@@ -48,7 +52,7 @@ void listing_read(fuse_req_t req, const struct node *dir, size_t size, off_t off
 int disk_check(const struct fuse_file_info *info);
 
 /* The calls on dev/pmem0 and the like. Each ends with a reply. */
-void disk_open(struct sysfs *sysfs, fuse_req_t req, const struct node *node, struct fuse_file_info *info);
+void disk_open(struct sysfs *sysfs, fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info);
 void disk_read(struct sysfs *sysfs, fuse_req_t req, size_t size, off_t off, struct fuse_file_info *info);
 void disk_write(fuse_req_t req, const char *buf, size_t size, off_t off, struct fuse_file_info *info);
 void disk_flush(fuse_req_t req, struct fuse_file_info *info);

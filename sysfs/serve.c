@@ -3,8 +3,8 @@
  * Serving, until the file system is unmounted or a signal asks for the end.
  *
  * What programs stored in mappings of raw disks and never synchronised is in the kernel's cache only, and the kernel hands it
- * over when a file is synchronised, not when the connection ends. So a signal is taken by a thread that first synchronises
- * every file in dev, while the others go on answering.
+ * over when a file is synchronised or dropped, not when the connection ends. So a signal is taken by a thread that first has all
+ * files handed over, while the others go on answering.
  */
 #include "ops.h"
 
@@ -66,6 +66,21 @@ static int sync_files(const char *mount_dir)
 	return r;
 }
 
+/*
+ * The same for files to which no path leads, as the mount was detached or moved: before the kernel drops what it keeps of a file it
+ * hands it over. A file may be closed meanwhile; then the kernel does not know the number.
+ */
+static int drop_caches(struct sysfs *sysfs)
+{
+	_cleanup_free_ fuse_ino_t *numbers = NULL;
+	size_t n;
+	int r = files_cached(sysfs, &numbers, &n);
+
+	for (size_t i = 0; r == 0 && i < n; i++)
+		fuse_lowlevel_notify_inval_inode(sysfs->session, numbers[i], 0, 0);
+	return r;
+}
+
 /* Get the server out of libfuse's loop, which looks whether it should end whenever a signal interrupts its waiting. */
 static void end_loop(struct ender *ender)
 {
@@ -82,13 +97,16 @@ static void end_loop(struct ender *ender)
 static void *wait_for_signal(void *arg)
 {
 	struct ender *ender = arg;
-	int signal;
+	int signal, r;
 
 	do {
 		if (ender->is_over)
 			return NULL;
 	} while (sigwait(&ender->signals, &signal) != 0 || signal == WAKE);
 	ender->r = sync_files(ender->sysfs->dir);
+	r = drop_caches(ender->sysfs);
+	if (ender->r == 0)
+		ender->r = r;
 	end_loop(ender);
 	return NULL;
 }
