@@ -2,6 +2,7 @@
 /*
  * untorn mount: the devices of a platform as files, until somebody unmounts them.
  */
+#include <linux/magic.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <unistd.h>
@@ -22,16 +23,28 @@ static const struct option_row options[] = {
 	{NULL},
 };
 
+static bool has_devices(const char *dir)
+{
+	_cleanup_free_ char *path = NULL;
+
+	return asprintf(&path, "%s/sys/bus/nd/devices", dir) >= 0 && access(path, F_OK) == 0;
+}
+
 /* What libfuse would say in words of its own, or not at all. */
 static int check_directory(const char *dir)
 {
-	struct statfs fs;
+	struct statfs fs = {.f_type = 0};
 	struct stat st;
 	int r = stat(dir, &st) < 0 ? -errno : S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
 
 	/* The kernel may remember what a dead server said of its directory, but asks for this again. */
 	if (r == 0 && statfs(dir, &fs) < 0 && errno == ENOTCONN)
 		r = -ENOTCONN;
+	/* At their ends each server would unmount what is on top. */
+	if (r == 0 && fs.f_type == FUSE_SUPER_MAGIC && has_devices(dir)) {
+		print_error("%s: the devices of a platform are mounted there already", dir);
+		return -EBUSY;
+	}
 	if (r == -ENOTCONN)
 		print_error("%s: a mount whose server was killed is there: end it with fusermount3 -u or umount", dir);
 	else if (r < 0)

@@ -20,7 +20,8 @@ small=$dir/dev/pmem0s
 large=$dir/dev/pmem0.1s
 raw=$dir/dev/pmem0.2
 assert_equal "files" "$(cd "$dir/dev" && echo *)" "ndctl0 nmem0 pmem0.1s pmem0.2 pmem0s"
-assert_refused 1 "nv0.img: .*in use by process $mount_pid" untorn mount "${dimm[@]}" "$dir"
+mkdir other
+assert_refused 1 "nv0.img: .*in use by process $mount_pid" untorn mount "${dimm[@]}" other
 
 # ----------------------------------------------------------------- random calls, beside a copy in a plain file
 

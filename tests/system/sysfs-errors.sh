@@ -48,6 +48,7 @@ mkdir other
 assert_equal "folder of the server" "$(readlink "/proc/$(untorn tree nv.img 2>&1 | grep -o 'process [0-9]*' | cut -d ' ' -f 2)/cwd")" /
 assert_refused 1 "^untorn: nv\.img: .*in use" untorn mount --nvdimm $nvdimm other
 assert_refused 125 "^untorn: nv\.img: .*in use" untorn ndctl --nvdimm $nvdimm -- list
+assert_refused 1 "^untorn: dir: .*mounted there already" untorn mount --nvdimm mem-path=new.img dir
 umount dir
 wait_until untorn list --nvdimm $nvdimm >log 2>&1 # the server has ended
 assert_unchanged
