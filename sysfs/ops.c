@@ -15,6 +15,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
+#include <sys/statfs.h>
 #include <unistd.h>
 
 #include "base/bits.h"
@@ -515,10 +517,21 @@ int sysfs_mount(struct untorn_bus *bus, const char *dir, const struct sysfs_opti
 	return r;
 }
 
+/* Where the connection was cut off, by umount -f or an abort, libfuse leaves a mount that nobody serves. */
+static void unmount_dead(const char *dir)
+{
+	struct statfs fs;
+
+	if (statfs(dir, &fs) < 0 && errno == ENOTCONN)
+		umount2(dir, MNT_DETACH | UMOUNT_NOFOLLOW);
+}
+
 void sysfs_unmount(struct sysfs *sysfs)
 {
-	if (sysfs->is_mounted)
+	if (sysfs->is_mounted) {
 		fuse_session_unmount(sysfs->session);
+		unmount_dead(sysfs->dir);
+	}
 	if (sysfs->session)
 		fuse_session_destroy(sysfs->session);
 	while (sysfs->open)

@@ -237,6 +237,16 @@ stop_mount
 close_file
 printf O | dd of=raw bs=1 seek=50000 conv=notrunc status=none
 
+# umount -f cuts the server off from a file that is open. It ends, and no dead mount stays.
+mount_devices "${dimm[@]}"
+calls "$raw" both
+told 4 text 60000 hard
+umount -f "$dir" 2>"$tmp/ignored" || :
+mount_ended 0
+close_file
+assert_no_match "mounts" "$(</proc/self/mounts)" " $dir "
+printf hard | dd of=raw bs=1 seek=60000 conv=notrunc status=none
+
 # --read-only writes nothing.
 remember nv0.img
 mount_devices --read-only "${dimm[@]}"
