@@ -103,7 +103,8 @@ static int serve(const struct server *server, int ready_fd)
 	if (r == 0)
 		r = sysfs_serve(sysfs, &signals);
 	if (r < 0)
-		print_error("%s: the file system ended: %s", server->dir, system_strerror(r));
+		print_error("%s: the file system ended, and what was stored in mappings may be lost: %s", server->dir,
+			    system_strerror(r));
 	sysfs_unmount(sysfs);
 	return machine_close(&machine) < 0 || r < 0 ? CLI_FAILED : CLI_OK;
 }

@@ -19,6 +19,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -66,18 +67,22 @@ static bool find_node(int fd, struct node *ret_node)
 /* Its device number, as libndctl compares it. */
 static dev_t device_number(const struct node *node)
 {
-	unsigned major = 0, minor = 0;
-	char path[64];
-	FILE *file;
+	unsigned long major = 0, minor = 0;
+	char text[64], *end;
+	ssize_t n;
+	int fd;
 
-	snprintf(path, sizeof(path), node->is_dimm ? "/sys/bus/nd/devices/nmem%u/dev" : "/sys/class/nd/ndctl%u/dev",
+	snprintf(text, sizeof(text), node->is_dimm ? "/sys/bus/nd/devices/nmem%u/dev" : "/sys/class/nd/ndctl%u/dev",
 		 node->number);
-	file = fopen(path, "re");
-	if (!file)
+	fd = (int)syscall(SYS_openat, AT_FDCWD, text, O_RDONLY | O_CLOEXEC, 0);
+	if (fd < 0)
 		return 0;
-	if (fscanf(file, "%u:%u", &major, &minor) != 2)
-		major = minor = 0;
-	fclose(file);
+	n = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	text[n > 0 ? n : 0] = '\0';
+	major = strtoul(text, &end, 10);
+	if (*end == ':')
+		minor = strtoul(end + 1, NULL, 10);
 	return makedev(major, minor);
 }
 

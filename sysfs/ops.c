@@ -58,24 +58,25 @@ void file_release(struct sysfs *sysfs, struct open_file *file)
 	file->close(file);
 }
 
-int files_cached(struct sysfs *sysfs, fuse_ino_t **ret_numbers, size_t *ret_n)
+/* While a file is in the list the kernel knows its number. */
+int files_cached(struct sysfs *sysfs, struct cached_file **ret_files, size_t *ret_n)
 {
-	fuse_ino_t *numbers;
+	struct cached_file *files;
 	size_t n = 0;
 
 	pthread_mutex_lock(&sysfs->lock);
 	for (const struct open_file *file = sysfs->open; file; file = file->next)
 		n += file->cached != 0;
-	numbers = malloc((n + 1) * sizeof(*numbers));
+	files = calloc(n + 1, sizeof(*files));
 	n = 0;
-	for (const struct open_file *file = sysfs->open; numbers && file; file = file->next) {
+	for (const struct open_file *file = sysfs->open; files && file; file = file->next) {
 		if (file->cached)
-			numbers[n++] = file->cached;
+			files[n++] = (struct cached_file){file->cached, *table_node(file->cached)};
 	}
 	pthread_mutex_unlock(&sysfs->lock);
-	if (!numbers)
+	if (!files)
 		return -ENOMEM;
-	*ret_numbers = numbers;
+	*ret_files = files;
 	*ret_n = n;
 	return 0;
 }

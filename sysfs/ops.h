@@ -34,8 +34,14 @@ struct sysfs {
 void file_add(struct sysfs *sysfs, struct fuse_file_info *info, struct open_file *file);
 void file_release(struct sysfs *sysfs, struct open_file *file);
 
-/* The numbers of open files whose bytes the kernel keeps, in an array for the caller to free. */
-int files_cached(struct sysfs *sysfs, fuse_ino_t **ret_numbers, size_t *ret_n);
+/* A file in dev that is open, and whose bytes the kernel keeps. */
+struct cached_file {
+	fuse_ino_t number;
+	struct node node;
+};
+
+/* All of them, in an array for the caller to free. */
+int files_cached(struct sysfs *sysfs, struct cached_file **ret_files, size_t *ret_n);
 
 /* file_add(), and the reply. The program that asked may be gone: then nobody will release the file, and this does. */
 void reply_open(fuse_req_t req, struct fuse_file_info *info, struct open_file *file);

@@ -4,11 +4,10 @@
  *
  * What programs stored in mappings of raw disks and never synchronised is in the kernel's cache only, and the kernel hands it
  * over when a file is synchronised or dropped, not when the connection ends. So a signal is taken by a thread that first has all
- * files handed over, while the others go on answering.
+ * such files that are open handed over, while the others go on answering.
  */
 #include "ops.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <semaphore.h>
@@ -32,52 +31,37 @@ struct ender {
 	int r; /* of the synchronising */
 };
 
-/* Of disks that vanish, or of a mount that has, nothing is left to synchronise. */
-static int unless_gone(int err)
-{
-	return err == ENOENT || err == ENXIO || err == ENODEV ? 0 : -err;
-}
-
-static int sync_file(int dir, const char *name)
-{
-	_cleanup_close_ int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-
-	return fd < 0 || fsync(fd) < 0 ? unless_gone(errno) : 0;
-}
-
-/* Returns the first failure, and goes on behind it. */
-static int sync_files(const char *mount_dir)
+/*
+ * By its path, which tells what fails, and then by its number, as no path may lead to a mount that was detached or moved: before the
+ * kernel drops what it keeps of a file it hands it over. Of a disk that vanished nothing is left to hand over, and of a file that is
+ * closed meanwhile the kernel does not know the number.
+ */
+static int take_in(struct sysfs *sysfs, const struct cached_file *file)
 {
 	_cleanup_free_ char *path = NULL;
-	struct dirent *entry;
-	int r = 0, failure;
-	DIR *dir;
+	_cleanup_close_ int fd = -1;
+	int r = 0;
 
-	if (asprintf(&path, "%s/dev", mount_dir) < 0)
+	if (asprintf(&path, "%s/dev/%s", sysfs->dir, file->node.name) < 0)
 		return -ENOMEM;
-	dir = opendir(path);
-	if (!dir)
-		return unless_gone(errno);
-	while ((entry = readdir(dir))) {
-		failure = entry->d_type == DT_REG ? sync_file(dirfd(dir), entry->d_name) : 0;
-		r = r < 0 ? r : failure;
-	}
-	closedir(dir);
+	fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd >= 0 && fsync(fd) < 0 && errno != ENXIO)
+		r = -errno;
+	fuse_lowlevel_notify_inval_inode(sysfs->session, file->number, 0, 0);
 	return r;
 }
 
-/*
- * The same for files to which no path leads, as the mount was detached or moved: before the kernel drops what it keeps of a file it
- * hands it over. A file may be closed meanwhile; then the kernel does not know the number.
- */
-static int drop_caches(struct sysfs *sysfs)
+/* Returns the first failure, and goes on behind it. */
+static int take_in_all(struct sysfs *sysfs)
 {
-	_cleanup_free_ fuse_ino_t *numbers = NULL;
-	size_t n;
-	int r = files_cached(sysfs, &numbers, &n);
+	_cleanup_free_ struct cached_file *files = NULL;
+	size_t n = 0;
+	int r = files_cached(sysfs, &files, &n), failure;
 
-	for (size_t i = 0; r == 0 && i < n; i++)
-		fuse_lowlevel_notify_inval_inode(sysfs->session, numbers[i], 0, 0);
+	for (size_t i = 0; i < n; i++) {
+		failure = take_in(sysfs, &files[i]);
+		r = r < 0 ? r : failure;
+	}
 	return r;
 }
 
@@ -97,16 +81,13 @@ static void end_loop(struct ender *ender)
 static void *wait_for_signal(void *arg)
 {
 	struct ender *ender = arg;
-	int signal, r;
+	int signal;
 
 	do {
 		if (ender->is_over)
 			return NULL;
 	} while (sigwait(&ender->signals, &signal) != 0 || signal == WAKE);
-	ender->r = sync_files(ender->sysfs->dir);
-	r = drop_caches(ender->sysfs);
-	if (ender->r == 0)
-		ender->r = r;
+	ender->r = take_in_all(ender->sysfs);
 	end_loop(ender);
 	return NULL;
 }

@@ -69,7 +69,7 @@ run_status 0 untorn sandbox --nvdimm mem-path=a.img,label-size=128K -- bash -ec 
 	test -c /dev/nmem0
 	cd /dev
 	stat -c "%F %t:%T" nmem0 ./nmem0 - <nmem0
-	find nmem0 -type c -printf "%p\n"
+	find . -maxdepth 1 -name "nmem*" -type c -printf "%f\n"
 	python3 -c "import os, stat
 for st in os.stat(\"nmem0\"), os.lstat(\"/dev/nmem0\"), os.stat(\"nmem0\", dir_fd=os.open(\"/dev\", os.O_RDONLY)), os.fstat(0):
 	print(stat.filemode(st.st_mode), os.major(st.st_rdev), os.minor(st.st_rdev))" <nmem0
