@@ -524,6 +524,25 @@ static int check_joined(int pid)
 	return -ENOENT;
 }
 
+/* Its namespaces and its root directory, which in a chroot is not that of the namespace. */
+static int join_process(int pid)
+{
+	_cleanup_close_ int root = -1;
+	char path[64];
+	int r;
+
+	snprintf(path, sizeof(path), "/proc/%d/root", pid);
+	root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (root < 0)
+		return -errno;
+	r = join_namespace(pid, "user", CLONE_NEWUSER);
+	if (r == 0)
+		r = join_namespace(pid, "mnt", CLONE_NEWNS);
+	if (r == 0 && (fchdir(root) < 0 || chroot(".") < 0))
+		r = -errno;
+	return r;
+}
+
 static int join(char **args)
 {
 	_cleanup_free_ char *cwd = getcwd(NULL, 0), *preload = find_preload();
@@ -531,9 +550,7 @@ static int join(char **args)
 
 	if (!preload || read_pid_file(&pid) < 0)
 		return CLI_FAILED;
-	r = join_namespace(pid, "user", CLONE_NEWUSER);
-	if (r == 0)
-		r = join_namespace(pid, "mnt", CLONE_NEWNS);
+	r = join_process(pid);
 	if (r < 0) {
 		print_error("process %d: its sandbox cannot be joined: %s", pid,
 			    r == -ENOENT ? "it has ended" : system_strerror(r));
