@@ -115,7 +115,7 @@ static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 		reply(req, r);
 		return;
 	}
-	entry.entry_timeout = tree_name_is_constant(&sysfs->tree, &node) ? FOREVER : 0;
+	entry.entry_timeout = tree_name_is_constant(&node) ? FOREVER : 0;
 	entry.attr_timeout = tree_stat_is_constant(&node) ? FOREVER : 0;
 	if (fuse_reply_entry(req, &entry) < 0)
 		table_forget(&sysfs->table, entry.ino, 1);

@@ -28,7 +28,7 @@ struct ender {
 	pthread_t server; /* the thread in libfuse's loop */
 	sem_t loop_left;  /* posted when that loop is */
 	atomic_bool is_over;
-	int r; /* of the synchronising */
+	int r; /* of take_in_all() */
 };
 
 /*

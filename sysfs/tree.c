@@ -280,9 +280,10 @@ static void each_device(struct walk *walk, each_fn fn)
 
 static void add_device_dir(struct walk *walk, struct untorn_device *device)
 {
-	const char *name = untorn_device_name(device);
+	struct node node = {.kind = NODE_DEVICE, .number = untorn_device_type(device)};
 
-	add(walk, name, NODE_DEVICE, name, "");
+	snprintf(node.device, sizeof(node.device), "%s", untorn_device_name(device));
+	add_node(walk, node.device, &node);
 }
 
 static void add_device_link(struct walk *walk, struct untorn_device *device)
@@ -625,21 +626,22 @@ static int take_node(void *arg, const char *name, const struct node *node)
 }
 
 /* Devices are found by name: their directories are looked up once for each attribute of each, and may be many. */
-static bool is_child(const struct tree *tree, const char *parent_name, const char *name)
+static bool find_child(const struct tree *tree, const char *parent_name, const char *name, struct untorn_device **ret)
 {
-	_cleanup_device_ struct untorn_device *device = NULL, *parent = NULL;
+	_cleanup_device_ struct untorn_device *parent = NULL;
 
-	return untorn_bus_find(tree->bus, name, &device) == 0 && untorn_device_parent(device, &parent) == 0 &&
+	return untorn_bus_find(tree->bus, name, ret) == 0 && untorn_device_parent(*ret, &parent) == 0 &&
 	       strcmp(untorn_device_name(parent), parent_name) == 0;
 }
 
 int tree_lookup(const struct tree *tree, const struct node *dir, const char *name, struct node *ret_node)
 {
 	struct walk walk = {.tree = tree, .dir = dir, .wanted = name, .add = take_node, .arg = ret_node};
+	_cleanup_device_ struct untorn_device *child = NULL;
 	int r;
 
-	if (dir->kind == NODE_DEVICE && is_child(tree, dir->device, name)) {
-		add(&walk, name, NODE_DEVICE, name, "");
+	if (dir->kind == NODE_DEVICE && find_child(tree, dir->device, name, &child)) {
+		add_device_dir(&walk, child);
 		return 0;
 	}
 	r = run_walk(&walk);
@@ -660,10 +662,8 @@ int tree_list(const struct tree *tree, const struct node *dir,
 
 /* ------------------------------------------------------------------- what a node is --------------------------------------- */
 
-bool tree_name_is_constant(const struct tree *tree, const struct node *node)
+bool tree_name_is_constant(const struct node *node)
 {
-	_cleanup_device_ struct untorn_device *device = NULL;
-
 	switch (node->kind) {
 	case NODE_DIR:
 	case NODE_DRIVER:
@@ -675,8 +675,7 @@ bool tree_name_is_constant(const struct tree *tree, const struct node *node)
 		return true;
 	case NODE_DEVICE:
 		/* A bus, its dimms and regions stay while it is mounted. */
-		return untorn_bus_find(tree->bus, node->device, &device) == 0 &&
-		       untorn_device_type(device) < UNTORN_DEVICE_NAMESPACE;
+		return node->number < UNTORN_DEVICE_NAMESPACE;
 	default:
 		return false;
 	}

@@ -26,7 +26,7 @@ static inline void cleanup_device(struct untorn_device **device)
 
 enum node_kind {
 	NODE_DIR,        /* a directory that is always there; number: its row in the table of tree.c */
-	NODE_DEVICE,     /* the directory of a device */
+	NODE_DEVICE,     /* the directory of a device; number: its enum untorn_device_type */
 	NODE_GROUP,      /* of attributes: name, such as nfit */
 	NODE_DRIVER,     /* the directory of a driver: name */
 	NODE_ND,         /* ndbus0/nd */
@@ -79,7 +79,7 @@ int tree_stat(const struct tree *tree, const struct node *node, struct stat *st)
  * Whether the name of the node, once found, is right for as long as its directory is there. An attribute that is not shown any more
  * keeps its name; what is asked of it then is -ENOENT.
  */
-bool tree_name_is_constant(const struct tree *tree, const struct node *node);
+bool tree_name_is_constant(const struct node *node);
 
 /* Whether tree_stat() never changes, though it may become -ENOENT. */
 bool tree_stat_is_constant(const struct node *node);

@@ -523,6 +523,14 @@ static void poke_and_watch(struct devices *d, uint64_t off, const void *bytes, s
 	watch(d, 1, devices_pmem_size(LABELLED));
 }
 
+/* The info block, and the same with another uuid, which its checksum does not fit. */
+static void peek_and_alter(struct devices *d, uint8_t info[4096], uint8_t other[4096])
+{
+	devices_peek(d, 0, BASE, info, 4096);
+	memcpy(other, info, 4096);
+	other[INFO_UUID] ^= 1;
+}
+
 static void stays_read_only(void **state)
 {
 	uint8_t info[4096], other[4096], zeros[4096] = {0};
@@ -531,9 +539,7 @@ static void stays_read_only(void **state)
 
 	(void)state;
 	disk = bound_read_only(&d);
-	devices_peek(d, 0, BASE, info, sizeof(info));
-	memcpy(other, info, sizeof(other));
-	other[INFO_UUID] ^= 1;
+	peek_and_alter(d, info, other);
 	poke_and_watch(d, BASE, other, sizeof(other));
 	assert_stays_read_only(d, disk, "damaged");
 	/* Where there is no BTT any more, none is made. */
@@ -558,9 +564,7 @@ static void another_one_meanwhile(void **state)
 
 	(void)state;
 	disk = bound_read_only(&d);
-	devices_peek(d, 0, BASE, info, sizeof(info));
-	memcpy(other, info, sizeof(other));
-	other[INFO_UUID] ^= 1;
+	peek_and_alter(d, info, other);
 	spec_seal(other);
 	devices_poke(d, 0, BASE, other, sizeof(other));
 	assert_store(d, 0, "region0", "read_only", "0");
