@@ -413,17 +413,23 @@ static bool is_our_last(const struct mntent *entry)
 	return strcmp(entry->mnt_type, "fuse.untorn") == 0 && strcmp(entry->mnt_dir, "/dev") == 0;
 }
 
-/* Of the mounts of this namespace, which are told in the order in which they were made, those behind ours. */
+/*
+ * Of the mounts of this namespace, which are told in the order in which they were made, those behind ours. None where the command took
+ * ours away: the machine's would be among them.
+ */
 static void find_newer_mounts(struct names *dirs)
 {
 	FILE *table = setmntent("/proc/self/mounts", "re");
+	bool is_behind_ours = false;
 	struct mntent *entry;
 
 	while (table && (entry = getmntent(table))) {
-		if (is_our_last(entry))
+		if (is_our_last(entry)) {
+			is_behind_ours = true;
 			names_clear(dirs);
-		else
+		} else if (is_behind_ours) {
 			names_add(dirs, entry->mnt_dir);
+		}
 	}
 	if (table)
 		endmntent(table);

@@ -126,6 +126,10 @@ if [[ ${UNTORN_PRELOAD-} ]]; then
 	UNTORN_PRELOAD="pre load.so" assert_refused 125 "a blank or a colon" untorn sandbox "${a[@]}" -- true
 fi
 
+# A command that uncovers the machine leaves none of its mounts to us.
+run_status 4 untorn sandbox "${a[@]}" -- sh -c 'umount -l /dev && umount -l /sys && exit 4'
+assert_equal "notes" "$notes" ""
+
 # What is left mounted on a disk is there afterwards: unmounted, or when somebody uses it as it was at the end.
 truncate -s 32M fs.img
 fs=(--nvdimm mem-path=fs.img)
